@@ -1,0 +1,51 @@
+# Everything a developer types. `make` alone lists the targets.
+PYTHON ?= python3.11
+SPEED  ?= 1
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SOURCES := apps tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run verify clean test test-fast lint format lock
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+
+setup: $(READY) ## create .venv with exactly the locked packages
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Installing the locked packages into $(VENV) (about 1 GB, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+run: $(READY) ## run the whole pipeline here, with a live board (SPEED=60: an hour a minute)
+	@$(BIN)/python -m baggage.local run --speed $(SPEED)
+
+verify: $(READY) ## recompute every table from the topics and compare
+	@$(BIN)/python -m baggage.verify
+
+clean: $(READY) ## forget everything that `make run` stored
+	@$(BIN)/python -m baggage.local clean
+
+test: $(READY) lint ## all tests, with the end-to-end runs on Kafka, Flink and ClickHouse
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY) ## the tests that start no server
+	@$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/local
+
+lint: $(READY) ## style and types
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip compile --quiet --generate-hashes --all-extras --no-header --python-version 3.11 pyproject.toml -o requirements.lock
