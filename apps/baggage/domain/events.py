@@ -11,7 +11,7 @@ from baggage.domain.records import Airport, FlightId, LegIndex, Record, RecordEr
 from baggage.domain.stages import EventType
 
 
-class BaggageEvent(Record):
+class BaggageEvent(Record, frozen=True, kw_only=True):
     """A record of baggage.events.v1."""
 
     event_id: UUID

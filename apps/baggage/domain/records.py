@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -92,9 +92,3 @@ def _record_error(message: str) -> RecordError:
     if named:
         path = f"{path}.{named['field']}" if path else named["field"]
     return RecordError(path, reason)
-
-
-def to_plain(record: Record) -> dict[str, Any]:
-    """The record as JSON types, for a caller that adds to it."""
-    plain: dict[str, Any] = msgspec.to_builtins(record)
-    return plain

@@ -10,7 +10,7 @@ from msgspec import Meta
 from baggage.domain.records import Airport, Count, FlightId, LegIndex, Record, RecordError, Text, Time, parser
 
 
-class FlightSchedule(Record):
+class FlightSchedule(Record, frozen=True, kw_only=True):
     """A record of flight.schedule.v1."""
 
     flight_id: FlightId
@@ -42,7 +42,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     dest: Airport
 
 
-class Assignment(Record):
+class Assignment(Record, frozen=True, kw_only=True):
     """A record of baggage.assignment.v1: whose bag it is, and the flights it should take."""
 
     bag_id: Text

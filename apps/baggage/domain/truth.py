@@ -17,7 +17,7 @@ class Injection(StrEnum):
     ALARM = "ALARM"
 
 
-class Truth(Record):
+class Truth(Record, frozen=True, kw_only=True):
     """A record of the truth topic: `subject` is the event or, for a scan that never happens, bag|leg|stage."""
 
     injection: Injection

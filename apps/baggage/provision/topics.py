@@ -51,9 +51,7 @@ BAG_LATEST = Topic("baggage.bag.latest.v1", "bag_id", Cleanup.COMPACT, 3)
 ALERTS = Topic("baggage.alerts.v1", "flight_id|rule_id|window_start", Cleanup.DELETE, 3, _WEEK)
 NOTIFICATIONS = Topic("baggage.notifications.v1", "itinerary_id|type|version", Cleanup.DELETE, 3, _WEEK)
 # A dead letter holds the whole record in base64: room for the largest that a broker takes by default, and more.
-DEAD_LETTER = Topic(
-    "baggage.dead-letter.v1", "topic|partition|offset", Cleanup.DELETE, 1, 2 * _WEEK, 4 * 1024 * 1024
-)
+DEAD_LETTER = Topic("baggage.dead-letter.v1", "topic|partition|offset", Cleanup.DELETE, 1, 2 * _WEEK, 4 * 1024 * 1024)
 TRUTH = Topic("baggage.truth.v1", "injection|subject", Cleanup.DELETE, 1, _WEEK)
 
 TOPICS = (SCHEDULE, ASSIGNMENT, EVENTS, BAG_LATEST, ALERTS, NOTIFICATIONS, DEAD_LETTER, TRUTH)

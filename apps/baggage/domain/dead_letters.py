@@ -1,0 +1,47 @@
+"""A record that could not be used, whole, with the reason and where it came from (design: Bad input)."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+
+from baggage.domain.records import Count, Record, RecordError, Text, Time
+
+
+class DeadLetter(Record, frozen=True, kw_only=True):
+    """A record of baggage.dead-letter.v1; key and value of the bad record are in base64, as they may be any bytes."""
+
+    ts: Time
+    source_topic: Text
+    source_partition: Count
+    source_offset: int
+    field: str
+    reason: str
+    key_base64: str | None
+    value_base64: str
+
+    def key(self) -> str:
+        """topic|partition|offset: one dead letter a record, however often it is read."""
+        return f"{self.source_topic}|{self.source_partition}|{self.source_offset}"
+
+
+def dead_letter(
+    topic: str,
+    partition: int,
+    offset: int,
+    key: bytes | None,
+    value: bytes,
+    error: RecordError,
+    now: datetime,
+) -> DeadLetter:
+    """The dead letter for a record that was refused with `error`."""
+    return DeadLetter(
+        ts=now,
+        source_topic=topic,
+        source_partition=partition,
+        source_offset=offset,
+        field=error.field,
+        reason=error.reason,
+        key_base64=None if key is None else base64.b64encode(key).decode(),
+        value_base64=base64.b64encode(value).decode(),
+    )
