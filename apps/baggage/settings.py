@@ -68,6 +68,8 @@ class FlinkSettings(BaseModel):
     checkpoint_interval: dt.timedelta = dt.timedelta(seconds=30)
     out_of_orderness: dt.timedelta = dt.timedelta(minutes=10)
     idleness: dt.timedelta = dt.timedelta(seconds=30)
+    # Further Flink options of every job, e.g. python.executable where the cluster's Python is another.
+    job_options: dict[str, str] = {}
 
 
 class GeneratorSettings(BaseModel):

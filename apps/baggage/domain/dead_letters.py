@@ -18,7 +18,7 @@ class DeadLetter(Record, frozen=True, kw_only=True):
     field: str
     reason: str
     key_base64: str | None
-    value_base64: str
+    value_base64: str | None
 
     def key(self) -> str:
         """topic|partition|offset: one dead letter a record, however often it is read."""
@@ -30,7 +30,7 @@ def dead_letter(
     partition: int,
     offset: int,
     key: bytes | None,
-    value: bytes,
+    value: bytes | None,
     error: RecordError,
     now: datetime,
 ) -> DeadLetter:
@@ -42,6 +42,10 @@ def dead_letter(
         source_offset=offset,
         field=error.field,
         reason=error.reason,
-        key_base64=None if key is None else base64.b64encode(key).decode(),
-        value_base64=base64.b64encode(value).decode(),
+        key_base64=_base64(key),
+        value_base64=_base64(value),
     )
+
+
+def _base64(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()

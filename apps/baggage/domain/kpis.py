@@ -12,8 +12,6 @@ from baggage.domain.stages import Stage
 KPI_INTERVAL = timedelta(seconds=10)
 #: A flight is active from this long before its departure until it departs.
 ACTIVE_BEFORE_DEPARTURE = timedelta(hours=6)
-#: A flight is done, and its state is let go, this long after its arrival.
-DONE_AFTER_ARRIVAL = timedelta(hours=6)
 
 
 class StageCounts:
@@ -79,11 +77,6 @@ def flight_kpi(flight: FlightSchedule, counts: StageCounts, freshness_sec: int, 
 def is_active(flight: FlightSchedule, now: datetime) -> bool:
     """Whether the flight gets a KPI row and is watched by the alert rules at `now`."""
     return flight.dep_time - ACTIVE_BEFORE_DEPARTURE <= now < flight.dep_time
-
-
-def is_done(flight: FlightSchedule, now: datetime) -> bool:
-    """Whether nothing more is expected of the flight."""
-    return now >= flight.arr_time + DONE_AFTER_ARRIVAL
 
 
 def tick_at_or_after(when: datetime) -> datetime:

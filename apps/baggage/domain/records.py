@@ -58,14 +58,16 @@ _encoder = msgspec.json.Encoder()
 R = TypeVar("R", bound=Record)
 
 
-def parser(record_type: type[R]) -> Callable[[bytes | None, bytes], R]:
+def parser(record_type: type[R]) -> Callable[[bytes | None, bytes | None], R]:
     """Make the function that parses one topic's records.
 
     It takes the Kafka key and value, returns the record, and raises `RecordError`.
     """
     decoder = msgspec.json.Decoder(record_type)
 
-    def parse(key: bytes | None, value: bytes) -> R:
+    def parse(key: bytes | None, value: bytes | None) -> R:
+        if value is None:
+            raise RecordError("", "no value")
         if len(value) > MAX_RECORD_BYTES:
             raise RecordError("", f"record of {len(value)} bytes, at most {MAX_RECORD_BYTES} are allowed")
         try:

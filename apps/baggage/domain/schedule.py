@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from baggage.domain.records import Airport, Count, FlightId, LegIndex, Record, RecordError, Text, Time, parser
+
+
+#: What is over is remembered this long: event ids, bags, flights, itineraries (specification section 6.1).
+RETENTION = timedelta(hours=48)
 
 
 class FlightSchedule(Record, frozen=True, kw_only=True):
@@ -61,6 +66,11 @@ class Assignment(Record, frozen=True, kw_only=True):
             raise RecordError("legs", "leg_index must count 0, 1, 2, ...")
         if any(a.dest != b.origin for a, b in zip(self.legs, self.legs[1:], strict=False)):
             raise RecordError("legs", "a leg does not start where the leg before it ends")
+
+
+def is_done(flight: FlightSchedule, now: datetime) -> bool:
+    """Whether nothing more is expected of the flight, so that what is known of it is let go."""
+    return now >= flight.arr_time + RETENTION
 
 
 parse_schedule = parser(FlightSchedule)

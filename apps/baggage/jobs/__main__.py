@@ -1,0 +1,23 @@
+"""`python -m baggage.jobs`: bring the three jobs to this version on the session cluster."""
+
+from __future__ import annotations
+
+import sys
+
+from baggage import log
+from baggage.jobs.submit import SubmitError, submit_all
+from baggage.settings import Settings
+
+
+def main() -> None:
+    """Submit; a failure is one line and exit code 1."""
+    settings = Settings()
+    log.configure(settings.log_level)
+    try:
+        submit_all(settings)
+    except SubmitError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Job B, FlightKpiAlert: KPI rows and alerts of every active flight, every 10 seconds (specification section 6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
+from pyflink.table import StreamTableEnvironment
+
+from baggage.clock import Clock
+from baggage.domain.alerts import evaluate
+from baggage.domain.events import parse_event
+from baggage.domain.kpis import (
+    ACTIVE_BEFORE_DEPARTURE,
+    KPI_INTERVAL,
+    FlightKpi,
+    StageCounts,
+    flight_kpi,
+    freshness,
+    is_active,
+    tick_at_or_after,
+)
+from baggage.domain.records import RecordError
+from baggage.domain.schedule import RETENTION, FlightSchedule, is_done
+from baggage.domain.stages import Stage, stage_of
+from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row
+from baggage.jobs.schedules import SCHEDULES, ScheduleBook
+from baggage.jobs.sinks import (
+    KEY_VALUE,
+    clickhouse_row,
+    clickhouse_time,
+    columns_of,
+    row_type,
+    to_clickhouse,
+    to_topic,
+)
+from baggage.jobs.sources import (
+    KAFKA_KEY,
+    KEYED_RECORD_TYPE,
+    RECORD,
+    RECORD_TYPE,
+    KafkaRecord,
+    declare_topic,
+    json_field,
+    keyed_by_first_field,
+    stream,
+)
+from baggage.jobs.timers import millis
+from baggage.provision.topics import ALERTS, DEAD_LETTER, EVENTS, SCHEDULE
+from baggage.settings import Settings
+
+NAME = "FlightKpiAlert"
+KPI_TABLE = "flight_kpis"
+KPI_COLUMNS = columns_of(FlightKpi)
+ALERT_TABLE = "alerts"
+ALERT_COLUMNS = ("created_at", "alert_id", "flight_id", "severity", "rule_id", "payload_json")
+
+#: One result: an alert for Kafka (k, v) or a row for flight_kpis.
+RESULT = Types.ROW_NAMED(["k", "v", "kpi"], [Types.STRING(), Types.STRING(), row_type(KPI_COLUMNS)])
+
+# A restart makes up for the ticks of an outage of up to this real time; after a longer one they would only say, for
+# every past minute, what was known before it.
+_CATCH_UP = timedelta(minutes=2)
+_SCHEDULE_RETRY = timedelta(seconds=1)
+
+
+@dataclass
+class _Flight:
+    """What is known of a flight: the stage of each of its bags, their counts, and the next KPI tick."""
+
+    stages: dict[str, Stage]
+    next_tick: datetime | None
+    counts: StageCounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = StageCounts(self.stages.values())
+
+
+class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
+    """Keyed by flight: events count its bags, and its schedule starts its ticks, even if no bag ever comes.
+
+    State: `stages`, bag id to stage; `next_tick`, in milliseconds; the schedules in the broadcast state. All are
+    read once and then kept beside it, as a restart makes a new operator; every change is written through.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Declare the state."""
+        self._stages = runtime_context.get_map_state(MapStateDescriptor("stages", Types.STRING(), Types.INT()))
+        self._next_tick = runtime_context.get_state(ValueStateDescriptor("next_tick", Types.LONG()))
+        self._flights: dict[str, _Flight] = {}
+        self._book = ScheduleBook()
+        self._newest_ingest = self._clock.now()
+
+    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[object]:
+        """Take one record of flight.schedule.v1 as the schedule to look up."""
+        record = KafkaRecord.of(value)
+        error = self._book.apply(record, ctx.get_broadcast_state(SCHEDULES))
+        if error is not None:
+            yield DEAD_LETTERS, dead_letter_row(record, error, self._clock.now())
+
+    def process_element(
+        self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
+    ) -> Iterator[object]:
+        """Take one record of baggage.events.v1, or of flight.schedule.v1 as the start of the flight's ticks."""
+        record = KafkaRecord.of(value)
+        now = self._clock.now()
+        flight_id: str = ctx.get_current_key()[0]
+        if record.topic == SCHEDULE.name:
+            if record.value is None:
+                self._let_go(flight_id)
+            else:
+                yield from self._tick(flight_id, now, ctx)
+            return
+        try:
+            event = parse_event(record.key, record.value)
+        except RecordError:
+            return
+        self._newest_ingest = max(self._newest_ingest, event.ingest_time)
+        flight = self._load(flight_id)
+        before, after = flight.stages.get(event.bag_id, Stage.EXPECTED), stage_of(event.event_type)
+        if after <= before:
+            return
+        schedule = self._schedule(flight_id, ctx)
+        if schedule and is_done(schedule, now):
+            self._let_go(flight_id)
+            return
+        if flight.next_tick and flight.next_tick <= now:
+            # What is due is said before the event counts: a tick never knows what came after it.
+            yield from self._tick(flight_id, now, ctx)
+        self._stages.put(event.bag_id, int(after))
+        flight.stages[event.bag_id] = after
+        flight.counts.move(before, after)
+        if schedule is None:
+            self._wake(now + RETENTION, ctx)
+        elif now >= schedule.dep_time:
+            # The last row of a departed flight must count its late scans.
+            self._wake(tick_at_or_after(now), ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Say what is due. Timers only wake the flight up; its own state tells what there is to do."""
+        now = self._clock.now()
+        flight_id: str = ctx.get_current_key()[0]
+        yield from self._tick(flight_id, now, ctx)
+        schedule = self._schedule(flight_id, ctx)
+        if schedule and schedule.dep_time <= now and not is_done(schedule, now):
+            yield self._kpi_row(self._kpi(self._load(flight_id), schedule, tick_at_or_after(now - KPI_INTERVAL)))
+
+    def _tick(self, flight_id: str, now: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+        """Say the KPI row and the alerts of every tick that is due, and wake the flight for the next."""
+        schedule = self._schedule(flight_id, ctx)
+        if schedule is None:
+            # The keyed side can be ahead of the broadcast side.
+            self._wake(now + _SCHEDULE_RETRY * self._clock.speed, ctx)
+            return
+        if is_done(schedule, now):
+            self._let_go(flight_id)
+            return
+        flight = self._load(flight_id)
+        due = flight.next_tick
+        earliest = max(schedule.dep_time - ACTIVE_BEFORE_DEPARTURE, now - _CATCH_UP * self._clock.speed)
+        tick = tick_at_or_after(now if due is None else due)
+        tick = max(tick, tick_at_or_after(earliest))
+        while tick <= now and is_active(schedule, tick):
+            kpi = self._kpi(flight, schedule, tick)
+            yield self._kpi_row(kpi)
+            for alert in evaluate(kpi):
+                yield Row(alert.key(), alert.to_json().decode(), None)
+            tick += KPI_INTERVAL
+        if tick != due:
+            flight.next_tick = tick
+            self._next_tick.update(millis(tick))
+        # The tick at or after the departure is not active: `on_timer` makes it the flight's last row.
+        self._wake(tick if tick > now else schedule.arr_time + RETENTION, ctx)
+
+    def _kpi(self, flight: _Flight, schedule: FlightSchedule, tick: datetime) -> FlightKpi:
+        return flight_kpi(schedule, flight.counts, freshness(self._newest_ingest, self._clock.now()), tick)
+
+    @staticmethod
+    def _kpi_row(kpi: FlightKpi) -> Row:
+        return Row(None, None, clickhouse_row(kpi, KPI_COLUMNS))
+
+    def _schedule(self, flight_id: str, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> FlightSchedule | None:
+        return self._book.read(lambda: ctx.get_broadcast_state(SCHEDULES))(flight_id)
+
+    def _wake(self, when: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> None:
+        ctx.timer_service().register_processing_time_timer(millis(self._clock.real(when)))
+
+    def _load(self, flight_id: str) -> _Flight:
+        """The flight of the current key."""
+        flight = self._flights.get(flight_id)
+        if flight is None:
+            next_tick = self._next_tick.value()
+            flight = _Flight(
+                {bag_id: Stage(stage) for bag_id, stage in self._stages.items()},
+                None if next_tick is None else datetime.fromtimestamp(next_tick / 1000, UTC),
+            )
+            self._flights[flight_id] = flight
+        return flight
+
+    def _let_go(self, flight_id: str) -> None:
+        self._stages.clear()
+        self._next_tick.clear()
+        self._flights.pop(flight_id, None)
+
+
+def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, settings: Settings) -> None:
+    """Add the job to the environment."""
+    events = declare_topic(tables, EVENTS, settings, NAME, event_time=True)
+    schedule = declare_topic(tables, SCHEDULE, settings, NAME)
+    by_flight = stream(
+        tables,
+        f"SELECT COALESCE({json_field('flight_id')}, ''), ROW({RECORD}) FROM {events} "  # noqa: S608
+        f"UNION ALL SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {schedule}",
+        KEYED_RECORD_TYPE,
+    )
+    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", RECORD_TYPE)  # noqa: S608
+    results = (
+        keyed_by_first_field(by_flight)
+        .connect(schedules.broadcast(SCHEDULES))
+        .process(FlightKpiAlertFunction(settings.clock.clock()), RESULT)
+        .name("flight KPIs and alerts")
+        .uid("flight-kpi-alert")
+    )
+    tables.create_temporary_view("results", tables.from_data_stream(results))
+    statements = tables.create_statement_set()
+    alerts = stream(tables, "SELECT k, v FROM results WHERE k IS NOT NULL", KEY_VALUE)
+    to_topic(tables, statements, ALERTS, alerts, settings)
+    to_topic(tables, statements, DEAD_LETTER, results.get_side_output(DEAD_LETTERS), settings)
+    statements.attach_as_datastream()
+
+    columns = ", ".join(f"kpi.{column}" for column in KPI_COLUMNS)
+    kpis = stream(tables, f"SELECT {columns} FROM results WHERE kpi IS NOT NULL", row_type(KPI_COLUMNS))  # noqa: S608
+    to_clickhouse(kpis, KPI_TABLE, KPI_COLUMNS, settings)
+
+    alert_records = declare_topic(tables, ALERTS, settings, NAME)
+    columns = ", ".join(
+        [clickhouse_time(json_field("now")), *map(json_field, ALERT_COLUMNS[1:-1]), "CAST(v AS STRING)"]
+    )
+    to_clickhouse(stream(tables, f"SELECT {columns} FROM {alert_records}", row_type(ALERT_COLUMNS)), ALERT_TABLE, ALERT_COLUMNS, settings)  # noqa: S608

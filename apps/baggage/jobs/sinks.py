@@ -1,0 +1,133 @@
+"""Where results go: Kafka topics and ClickHouse tables, at least once (design: ClickHouse).
+
+Everything with an id goes to Kafka first, and ClickHouse is fed from the topic: so after any failure both hold the
+same ids. Only the rows without an id (flight_kpis, itinerary_status) go to ClickHouse directly.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pyflink.common import Row, TypeInformation, Types
+from pyflink.datastream import DataStream
+from pyflink.datastream.connectors import Sink
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StatementSet, StreamTableEnvironment
+from pyflink.util.java_utils import to_jarray
+
+from baggage.domain.records import Record
+from baggage.jobs.sources import table_name
+from baggage.provision.topics import Topic
+from baggage.settings import Settings
+
+#: What a Kafka sink takes: the key and the value (None: a tombstone), both text.
+KEY_VALUE = Types.ROW_NAMED(["k", "v"], [Types.STRING(), Types.STRING()])
+
+# java.sql.Types
+_VARCHAR = 12
+_INSERT_BATCH = 2_000
+_INSERT_INTERVAL_MS = 500
+_INSERT_RETRIES = 10
+
+
+def to_topic(
+    tables: StreamTableEnvironment, statements: StatementSet, topic: Topic, records: DataStream, settings: Settings
+) -> None:
+    """Write a stream of `KEY_VALUE` rows to a topic."""
+    name = table_name(topic, "sink")
+    max_request = topic.max_message_bytes or 1024 * 1024
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE {name} (k STRING, v STRING) WITH (
+            'connector' = 'kafka',
+            'topic' = '{topic.name}',
+            'properties.bootstrap.servers' = '{settings.kafka.bootstrap_servers}',
+            'properties.acks' = 'all',
+            'properties.compression.type' = 'lz4',
+            'properties.linger.ms' = '20',
+            'properties.max.request.size' = '{max_request}',
+            'properties.delivery.timeout.ms' = '600000',
+            'sink.delivery-guarantee' = 'at-least-once',
+            'key.format' = 'raw',
+            'key.fields' = 'k',
+            'value.format' = 'raw',
+            'value.fields-include' = 'EXCEPT_KEY'
+        )""")
+    statements.add_insert(name, tables.from_data_stream(records))
+
+
+def columns_of(record_type: type[Record], *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The ClickHouse columns of a record that is a row: its fields, by name."""
+    return tuple(name for name in record_type.__struct_fields__ if name not in without)
+
+
+def row_type(columns: tuple[str, ...]) -> TypeInformation:
+    """The type of a row on its way to ClickHouse: every column as text."""
+    return Types.ROW_NAMED(list(columns), [Types.STRING()] * len(columns))
+
+
+def clickhouse_row(record: Record, columns: tuple[str, ...]) -> Row:
+    """The record as a row of texts."""
+    return Row(*(_text(getattr(record, name)) for name in columns))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def clickhouse_time(expression: str) -> str:
+    """SQL that turns an RFC 3339 text into the text of a ClickHouse DateTime."""
+    return f"REPLACE(SUBSTRING({expression}, 1, 19), 'T', ' ')"
+
+
+def to_clickhouse(rows: DataStream, table: str, columns: tuple[str, ...], settings: Settings) -> None:
+    """Append rows of strings, one for each column, to a ClickHouse table.
+
+    ClickHouse reads numbers and times from their text, so that its schema alone decides the types. Batches are
+    flushed on every checkpoint; a failed insert is tried again and then fails the job, which replays it.
+    """
+    jvm = get_gateway().jvm
+    clickhouse = settings.clickhouse
+    execution = (
+        jvm.org.apache.flink.connector.jdbc.JdbcExecutionOptions.builder()
+        .withBatchSize(_INSERT_BATCH)
+        .withBatchIntervalMs(_INSERT_INTERVAL_MS)
+        .withMaxRetries(_INSERT_RETRIES)
+        .build()
+    )
+    connection = (
+        jvm.org.apache.flink.connector.jdbc.JdbcConnectionOptions.JdbcConnectionOptionsBuilder()
+        .withUrl(
+            f"jdbc:clickhouse://{clickhouse.host}:{clickhouse.port}/{clickhouse.database}"
+            f"?compress={int(clickhouse.compress)}"
+        )
+        .withDriverName("com.clickhouse.jdbc.ClickHouseDriver")
+        .withUsername(clickhouse.user)
+        .withPassword(clickhouse.password.get_secret_value())
+        .build()
+    )
+    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+    sink = (
+        jvm.org.apache.flink.connector.jdbc.core.datastream.sink.JdbcSink.builder()
+        .withQueryStatement(insert, _row_statement(len(columns)))
+        .withExecutionOptions(execution)
+        .buildAtLeastOnce(connection)
+    )
+    rows.sink_to(Sink(sink)).name(f"clickhouse {table}").uid(f"clickhouse-{table}")
+
+
+def _row_statement(columns: int) -> Any:  # noqa: ANN401 (a Java object)
+    """The statement builder for rows of strings.
+
+    It is package-private in the connector, and PyFlink's own JDBC sink reaches it through reflection, too.
+    """
+    gateway = get_gateway()
+    jvm = gateway.jvm
+    loader = jvm.Thread.currentThread().getContextClassLoader()
+    row_format = jvm.Class.forName("org.apache.flink.connector.jdbc.internal.RowJdbcOutputFormat", False, loader)
+    int_array = to_jarray(jvm.int, []).getClass()
+    method = row_format.getDeclaredMethod("createRowJdbcStatementBuilder", to_jarray(jvm.Class, [int_array]))
+    method.setAccessible(True)
+    return method.invoke(None, to_jarray(jvm.Object, [to_jarray(jvm.int, [_VARCHAR] * columns)]))

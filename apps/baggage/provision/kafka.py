@@ -1,0 +1,52 @@
+"""Creates the topics and sets their configuration; safe to run again (specification section 3)."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+from baggage.provision.topics import TOPICS, Topic
+from baggage.settings import KafkaSettings
+
+_TIMEOUT = 30
+
+
+def create_topics(settings: KafkaSettings) -> list[str]:
+    """Create the topics that are missing and bring the configuration of all to what is declared.
+
+    Returns the names of those created. Raises KafkaException where the broker refuses, and ValueError for a topic
+    with other partitions than declared: repartitioning moves keys, which is nothing to do in passing.
+    """
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    created = [topic.name for topic in TOPICS if _create(admin, topic, settings)]
+    _check_partitions(admin)
+    for future in admin.incremental_alter_configs([_configuration(topic, settings) for topic in TOPICS]).values():
+        future.result(_TIMEOUT)
+    return created
+
+
+def _create(admin: AdminClient, topic: Topic, settings: KafkaSettings) -> bool:
+    new = NewTopic(topic.name, topic.partitions, settings.replication_factor, config=topic.config())
+    try:
+        admin.create_topics([new], operation_timeout=_TIMEOUT)[topic.name].result(_TIMEOUT)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return False
+        raise
+    return True
+
+
+def _check_partitions(admin: AdminClient) -> None:
+    existing = admin.list_topics(timeout=_TIMEOUT).topics
+    for topic in TOPICS:
+        partitions = len(existing[topic.name].partitions) if topic.name in existing else topic.partitions
+        if partitions != topic.partitions:
+            raise ValueError(f"topic {topic.name} has {partitions} partitions, expected {topic.partitions}")
+
+
+def _configuration(topic: Topic, settings: KafkaSettings) -> ConfigResource:
+    config = topic.config() | {"min.insync.replicas": str(settings.min_insync_replicas)}
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
+    ]
+    return ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
