@@ -10,7 +10,6 @@ from msgspec import Meta
 
 from baggage.domain.records import Airport, Count, FlightId, LegIndex, Record, RecordError, Text, Time, parser
 
-
 #: What is over is remembered this long: event ids, bags, flights, itineraries (specification section 6.1).
 RETENTION = timedelta(hours=48)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from pyflink.common import Row, Types
 from pyflink.common.time import Time
-from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext, StreamExecutionEnvironment
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
@@ -109,7 +109,7 @@ class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Let go of a bag that nothing was heard of for 48 hours, here and on the topic."""
-        bag_id: str = ctx.get_current_key()[0]
+        bag_id: str = ctx.get_current_key()
         bag, _ = self._load(bag_id)
         if bag is None:
             return

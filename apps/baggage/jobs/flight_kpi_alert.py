@@ -105,13 +105,11 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         if error is not None:
             yield DEAD_LETTERS, dead_letter_row(record, error, self._clock.now())
 
-    def process_element(
-        self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
-    ) -> Iterator[object]:
+    def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[object]:
         """Take one record of baggage.events.v1, or of flight.schedule.v1 as the start of the flight's ticks."""
         record = KafkaRecord.of(value)
         now = self._clock.now()
-        flight_id: str = ctx.get_current_key()[0]
+        flight_id: str = ctx.get_current_key()
         if record.topic == SCHEDULE.name:
             if record.value is None:
                 self._let_go(flight_id)
@@ -146,7 +144,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Say what is due. Timers only wake the flight up; its own state tells what there is to do."""
         now = self._clock.now()
-        flight_id: str = ctx.get_current_key()[0]
+        flight_id: str = ctx.get_current_key()
         yield from self._tick(flight_id, now, ctx)
         schedule = self._schedule(flight_id, ctx)
         if schedule and schedule.dep_time <= now and not is_done(schedule, now):
@@ -243,4 +241,9 @@ def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, setti
     columns = ", ".join(
         [clickhouse_time(json_field("now")), *map(json_field, ALERT_COLUMNS[1:-1]), "CAST(v AS STRING)"]
     )
-    to_clickhouse(stream(tables, f"SELECT {columns} FROM {alert_records}", row_type(ALERT_COLUMNS)), ALERT_TABLE, ALERT_COLUMNS, settings)  # noqa: S608
+    to_clickhouse(
+        stream(tables, f"SELECT {columns} FROM {alert_records}", row_type(ALERT_COLUMNS)),
+        ALERT_TABLE,
+        ALERT_COLUMNS,
+        settings,
+    )  # noqa: S608

@@ -23,7 +23,6 @@ from baggage.domain.journey import (
     BagJourney,
     ItineraryState,
     ItineraryStatus,
-    JourneyState,
     Progress,
     Schedules,
     bag_journey_state,
@@ -103,6 +102,7 @@ class _Itinerary(msgspec.Struct, array_like=True):
 
     bags: dict[str, BagJourney]
     said: ItineraryState | None = None
+    said_at: datetime | None = None
     notifications: int = 0
 
 
@@ -132,9 +132,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         self._book.apply(KafkaRecord.of(value), ctx.get_broadcast_state(SCHEDULES))
         yield from ()
 
-    def process_element(
-        self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
-    ) -> Iterator[object]:
+    def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[object]:
         """Take one record of baggage.bag.latest.v1 or baggage.assignment.v1; a tombstone lets the bag go."""
         record = KafkaRecord.of(value)
         packed = self._bag.value()
@@ -231,7 +229,7 @@ class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Take the journey of one bag. A bag is let go in silence: its journey is over, nothing has changed."""
-        itinerary_id: str = ctx.get_current_key()[0]
+        itinerary_id: str = ctx.get_current_key()
         update = _decode_update(value)
         packed = self._itinerary.value()
         itinerary = _decode_itinerary(packed) if packed else _Itinerary({})
@@ -252,7 +250,12 @@ class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
         now = self._clock.now()
         if state == itinerary.said:
             return
-        yield Row(None, None, clickhouse_row(itinerary_status(state, now), STATUS_COLUMNS))
+        # The table's times are whole seconds: rows of one second would have no order, so each gets a second of its own.
+        said_at = now.replace(microsecond=0)
+        if itinerary.said_at is not None:
+            said_at = max(said_at, itinerary.said_at + timedelta(seconds=1))
+        itinerary.said_at = said_at
+        yield Row(None, None, clickhouse_row(itinerary_status(state, said_at), STATUS_COLUMNS))
         if itinerary.said is None:
             return
         notice = notification(itinerary.said.journey_state, state, itinerary.notifications + 1, now)
@@ -288,7 +291,13 @@ def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, setti
     )
     tables.create_temporary_view("results", tables.from_data_stream(results))
     statements = tables.create_statement_set()
-    to_topic(tables, statements, NOTIFICATIONS, stream(tables, "SELECT k, v FROM results WHERE k IS NOT NULL", KEY_VALUE), settings)
+    to_topic(
+        tables,
+        statements,
+        NOTIFICATIONS,
+        stream(tables, "SELECT k, v FROM results WHERE k IS NOT NULL", KEY_VALUE),
+        settings,
+    )
     to_topic(tables, statements, DEAD_LETTER, bags.get_side_output(DEAD_LETTERS), settings)
     statements.attach_as_datastream()
 

@@ -46,7 +46,5 @@ def _check_partitions(admin: AdminClient) -> None:
 
 def _configuration(topic: Topic, settings: KafkaSettings) -> ConfigResource:
     config = topic.config() | {"min.insync.replicas": str(settings.min_insync_replicas)}
-    entries = [
-        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
-    ]
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
     return ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)

@@ -1,0 +1,106 @@
+"""The Java archives that pip does not bring, by Maven coordinate, checked against pinned SHA-256 sums.
+
+`python -m baggage.local.jars` downloads them and prints their paths; with `--lock` it writes the sums anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import jgo
+from rich.console import Console
+
+KAFKA_BROKER = (
+    "org.apache.kafka:kafka_2.13:4.1.1",
+    # Without it jgo picks the older client that another dependency names.
+    "org.apache.kafka:kafka-clients:4.1.1",
+    # The broker brings no logging backend; without one its log stays empty.
+    "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5",
+)
+FLINK_CONNECTORS = (
+    "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",
+    "org.apache.flink:flink-connector-jdbc-core:4.0.0-2.0",
+    "org.apache.flink:flink-connector-base:2.2.1",
+    "com.clickhouse:clickhouse-jdbc:0.9.6:all",
+)
+
+_LOCK = "jars.lock"
+
+
+class JarError(RuntimeError):
+    """An archive is missing and cannot be had, or is not the one that was pinned."""
+
+
+def kafka_broker(cache: Path) -> list[Path]:
+    """The class path of the broker: its archives with all that they need."""
+    return _checked(_resolved("+".join(KAFKA_BROKER), cache, "Kafka"), _pinned())
+
+
+def flink_connectors(cache: Path) -> list[Path]:
+    """The connectors of the jobs; what they need is inside them or in Flink."""
+    return _checked(_connectors(cache), _pinned())
+
+
+def _connectors(cache: Path) -> list[Path]:
+    found = []
+    for coordinate in FLINK_CONNECTORS:
+        _, artifact, version, *classifier = coordinate.split(":")
+        name = "-".join([artifact, version, *classifier]) + ".jar"
+        archives = _resolved(coordinate, cache, artifact)
+        found += [archive for archive in archives if archive.name == name]
+    return found
+
+
+def _resolved(endpoint: str, cache: Path, what: str) -> list[Path]:
+    """The archives of an endpoint, from the cache or else from the Maven registry."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with Console(stderr=True).status(f"Fetching {what} ({endpoint.split('+')[0]}; once) ..."):
+        try:
+            environment = jgo.build(endpoint, cache_dir=cache)
+        except Exception as error:
+            raise JarError(f"cannot fetch {endpoint}: {error}; is the Maven registry reachable?") from error
+    return sorted(set(environment.all_jars))
+
+
+def _pinned() -> dict[str, str]:
+    """File name to SHA-256."""
+    lines = files(__package__).joinpath(_LOCK).read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split() for line in lines)}
+
+
+def _checked(archives: list[Path], pinned: dict[str, str]) -> list[Path]:
+    for archive in archives:
+        if pinned.get(archive.name) != _sha256(archive):
+            raise JarError(f"{archive} is not the pinned {archive.name}: remove {archive.parent} and try again")
+    return archives
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main() -> None:
+    """Print the paths of all archives, or pin them."""
+    parser = argparse.ArgumentParser(prog="python -m baggage.local.jars", description=__doc__)
+    parser.add_argument("cache", type=Path, help="where to keep the archives")
+    parser.add_argument("--lock", action="store_true", help="pin what is found there")
+    arguments = parser.parse_args()
+    if arguments.lock:
+        archives = {*_resolved("+".join(KAFKA_BROKER), arguments.cache, "Kafka"), *_connectors(arguments.cache)}
+        lines = sorted(f"{_sha256(path)}  {path.name}" for path in archives)
+        Path(str(files(__package__).joinpath(_LOCK))).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return
+    try:
+        for archive in [*kafka_broker(arguments.cache), *flink_connectors(arguments.cache)]:
+            sys.stdout.write(f"{archive}\n")
+    except JarError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
