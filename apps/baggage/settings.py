@@ -93,6 +93,12 @@ class GeneratorSettings(BaseModel):
     connection_min_min: float = 45
     connection_max_min: float = 180
 
+    # How long before departure bags are closed; at the hub less, or the shortest connections could not be made.
+    cutoff_before_departure_min: float = 40
+    hub_cutoff_before_departure_min: float = 15
+    # An onward flight leaves the hub this often.
+    onward_interval_min: int = Field(default=15, ge=2, le=60)
+
     check_in_mean_min: float = 120
     check_in_std_min: float = 30
     check_in_min_min: float = 60
@@ -103,6 +109,8 @@ class GeneratorSettings(BaseModel):
     screening_p90_min: float = 10
     makeup_p50_min: float = 10
     makeup_p90_min: float = 25
+    # Of the bags that would be too late, this share is rushed to the aircraft.
+    rush_rate: Rate = 0.85
     # Loading is planned to end this long before the cutoff.
     load_margin_min: float = 5
 
@@ -112,6 +120,8 @@ class GeneratorSettings(BaseModel):
     duplicate_rate: Rate = 0.02
     missing_scan_rate: Rate = 0.02
     miss_connection_rate: Rate = 0.02
+    # "ScreenedAlarm (rare)", specification section 4.1.
+    alarm_rate: Rate = 0.002
 
     @model_validator(mode="after")
     def _probabilities(self) -> Self:

@@ -15,6 +15,7 @@ class Injection(StrEnum):
     DUPLICATE = "DUPLICATE"
     DELAY = "DELAY"
     ALARM = "ALARM"
+    LATE_LOAD = "LATE_LOAD"
 
 
 class Truth(Record, frozen=True, kw_only=True):

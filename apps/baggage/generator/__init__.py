@@ -1,0 +1,1 @@
+"""The mock airport day: plan, journeys, imperfections, paced publishing (specification section 9)."""
