@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
@@ -15,6 +16,7 @@ from baggage.domain.records import Record
 from baggage.domain.schedule import RETENTION
 from baggage.domain.stages import EventType
 from baggage.domain.truth import Injection, Truth
+from baggage.generator.distributions import Floats
 from baggage.generator.imperfections import Observed, observe
 from baggage.generator.journeys import EVENT_TYPES, Journeys, Scans, travel
 from baggage.generator.plan import NO_FLIGHT, DayPlan, plan_day
@@ -83,10 +85,9 @@ class Day:
             if self.plan.at(planned.arr) + RETENTION > when:
                 schedule = self.plan.schedule(flight)
                 yield Publication(when, SCHEDULE, schedule.key(), schedule)
-        for bag in range(self.plan.first.size):
-            if self._forgotten(bag) > when:
-                assignment = self.plan.assignment(bag)
-                yield Publication(when, ASSIGNMENT, assignment.key(), assignment)
+        for bag in np.flatnonzero(self._last_arrival > self._minutes(when - RETENTION)):
+            assignment = self.plan.assignment(int(bag))
+            yield Publication(when, ASSIGNMENT, assignment.key(), assignment)
 
     def publications(self, start: datetime, end: datetime) -> list[Publication]:
         """What the day publishes from `start` until before `end`, in order of time."""
@@ -161,11 +162,12 @@ class Day:
             yield self._bag_truth(Injection.LATE_LOAD, int(bag), 0)
 
     def _truths(self, start: datetime, end: datetime) -> Iterator[Publication]:
-        for truth in self._all_truths():
-            if start <= truth.at < end:
-                yield Publication(truth.at, TRUTH, truth.key(), truth)
+        known = self._all_truths
+        low, high = (bisect_left(known, when, key=lambda truth: truth.at) for when in (start, end))
+        for truth in known[low:high]:
+            yield Publication(truth.at, TRUTH, truth.key(), truth)
 
-    @lru_cache(maxsize=1)  # noqa: B019 (a Day lives as long as its truths)
+    @cached_property
     def _all_truths(self) -> list[Truth]:
         return sorted(self.truths(), key=lambda truth: truth.at)
 
@@ -190,19 +192,19 @@ class Day:
             at=self.plan.at(minute),
         )
 
-    def _forgotten(self, bag: int) -> datetime:
-        """When a bag's assignment is deleted."""
-        last = self.plan.second[bag] if self.plan.second[bag] != NO_FLIGHT else self.plan.first[bag]
-        return self.plan.at(self.plan.flights[last].arr) + RETENTION
+    @cached_property
+    def _last_arrival(self) -> Floats:
+        """(n_bags,): when the last flight of each bag arrives, in minutes since midnight."""
+        plan = self.plan
+        arrivals = np.array([flight.arr for flight in plan.flights])
+        return arrivals[np.where(plan.second == NO_FLIGHT, plan.first, plan.second)]
 
     def _tombstones(self, start: datetime, end: datetime) -> Iterator[Publication]:
-        if end <= self.plan.midnight + RETENTION:
-            return
+        """The deletion of what is over."""
+        low, high = self._minutes(start - RETENTION), self._minutes(end - RETENTION)
         for planned in self.plan.flights:
-            when = self.plan.at(planned.arr) + RETENTION
-            if start <= when < end:
-                yield Publication(when, SCHEDULE, planned.flight_id, None)
-        for bag in range(self.plan.first.size):
-            when = self._forgotten(bag)
-            if start <= when < end:
-                yield Publication(when, ASSIGNMENT, self.plan.bag_id(bag), None)
+            if low <= planned.arr < high:
+                yield Publication(self.plan.at(planned.arr) + RETENTION, SCHEDULE, planned.flight_id, None)
+        for bag in np.flatnonzero((low <= self._last_arrival) & (self._last_arrival < high)):
+            when = self.plan.at(self._last_arrival[bag]) + RETENTION
+            yield Publication(when, ASSIGNMENT, self.plan.bag_id(int(bag)), None)
