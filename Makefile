@@ -26,7 +26,7 @@ run: $(READY) ## run the whole pipeline here, with a live board (SPEED=60: an ho
 	@$(BIN)/python -m baggage.local run --speed $(SPEED)
 
 verify: $(READY) ## recompute every table from the topics and compare
-	@$(BIN)/python -m baggage.verify
+	@$(BIN)/python -m baggage.local verify
 
 clean: $(READY) ## forget everything that `make run` stored
 	@$(BIN)/python -m baggage.local clean

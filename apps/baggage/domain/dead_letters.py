@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import datetime
 
-from baggage.domain.records import Count, Record, RecordError, Text, Time
+from baggage.domain.records import Count, Record, RecordError, Text, Time, parser
 
 
 class DeadLetter(Record, frozen=True, kw_only=True):
@@ -49,3 +49,6 @@ def dead_letter(
 
 def _base64(content: bytes | None) -> str | None:
     return None if content is None else base64.b64encode(content).decode()
+
+
+parse_dead_letter = parser(DeadLetter, most_bytes=4 * 1024 * 1024)

@@ -58,18 +58,18 @@ _encoder = msgspec.json.Encoder()
 R = TypeVar("R", bound=Record)
 
 
-def parser(record_type: type[R]) -> Callable[[bytes | None, bytes | None], R]:
+def parser(record_type: type[R], most_bytes: int = MAX_RECORD_BYTES) -> Callable[[bytes | None, bytes | None], R]:
     """Make the function that parses one topic's records.
 
-    It takes the Kafka key and value, returns the record, and raises `RecordError`.
+    It takes the Kafka key and value (at most `most_bytes`), returns the record, and raises `RecordError`.
     """
     decoder = msgspec.json.Decoder(record_type)
 
     def parse(key: bytes | None, value: bytes | None) -> R:
         if value is None:
             raise RecordError("", "no value")
-        if len(value) > MAX_RECORD_BYTES:
-            raise RecordError("", f"record of {len(value)} bytes, at most {MAX_RECORD_BYTES} are allowed")
+        if len(value) > most_bytes:
+            raise RecordError("", f"record of {len(value)} bytes, at most {most_bytes} are allowed")
         try:
             record = decoder.decode(value)
         except msgspec.ValidationError as error:

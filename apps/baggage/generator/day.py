@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import numpy as np
+import numpy.typing as npt
 
 from baggage.domain.events import BaggageEvent
 from baggage.domain.records import Record
@@ -25,6 +26,9 @@ from baggage.settings import GeneratorSettings
 
 #: Schedules and assignments are published this long before their day begins.
 AHEAD = timedelta(days=1)
+
+# The last scan of a bag, at its carousel, is over this long after its last flight has arrived, however late it is sent.
+_LAST_SCANS = timedelta(hours=1)
 
 _NAMESPACE = UUID("6f2b4f0e-2f6c-5d0f-9c37-0d3a54f1a3b8")
 _AREA = {
@@ -77,23 +81,41 @@ class Day:
         """When schedules and assignments are published."""
         return self.plan.midnight - AHEAD
 
-    def opening(self, when: datetime) -> Iterator[Publication]:
-        """The schedules and assignments of the day that are in force at `when`."""
+    def schedules(self, when: datetime) -> Iterator[Publication]:
+        """The flights of the day that are not forgotten at `when`, published then."""
         if when < self.announced():
             return
         for flight, planned in enumerate(self.plan.flights):
             if self.plan.at(planned.arr) + RETENTION > when:
                 schedule = self.plan.schedule(flight)
                 yield Publication(when, SCHEDULE, schedule.key(), schedule)
-        for bag in np.flatnonzero(self._last_arrival > self._minutes(when - RETENTION)):
+
+    def assignments(self, when: datetime) -> Iterator[Publication]:
+        """The assignments of the bags whose journey is not over at `when`, published then."""
+        if when < self.announced():
+            return
+        for bag in np.flatnonzero(self._on_their_way(when)):
             assignment = self.plan.assignment(int(bag))
             yield Publication(when, ASSIGNMENT, assignment.key(), assignment)
+
+    def history(self, when: datetime) -> Iterator[Publication]:
+        """The events before `when` of the bags whose journey is not over then."""
+        high = int(np.searchsorted(self._minute, self._minutes(when)))
+        scans = self._scan[:high]
+        for index in np.flatnonzero(self._on_their_way(when)[self.observed.scans.bag[scans]]):
+            event = self.event(int(scans[index]))
+            yield Publication(self.plan.at(self._minute[index]), EVENTS, event.key(), event)
+
+    def _on_their_way(self, when: datetime) -> npt.NDArray[np.bool_]:
+        """(n_bags,): whether scans of the bag may come after `when`."""
+        return self._last_arrival > self._minutes(when - _LAST_SCANS)
 
     def publications(self, start: datetime, end: datetime) -> list[Publication]:
         """What the day publishes from `start` until before `end`, in order of time."""
         found: list[Publication] = []
         if start <= self.announced() < end:
-            found += self.opening(self.announced())
+            found += self.schedules(self.announced())
+            found += self.assignments(self.announced())
         found += self._events(start, end)
         found += self._truths(start, end)
         found += self._tombstones(start, end)

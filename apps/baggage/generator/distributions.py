@@ -12,9 +12,7 @@ Floats = npt.NDArray[np.float64]
 _Z90 = 1.2815515655446004  # the 90th percentile of the standard normal distribution
 
 
-def truncated_normal(
-    rng: np.random.Generator, mean: float, std: float, low: float, high: float, size: int
-) -> Floats:
+def truncated_normal(rng: np.random.Generator, mean: float, std: float, low: float, high: float, size: int) -> Floats:
     """Draw `size` values of a normal distribution within [low, high]; what falls outside is drawn again."""
     values = rng.normal(mean, std, size)
     outside = np.flatnonzero((values < low) | (values > high))

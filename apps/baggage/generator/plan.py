@@ -193,7 +193,9 @@ def _connect(
         connecting.size,
     )
     interval = settings.onward_interval_min
-    slots = np.arange(0, 2 * 24 * 60, interval, dtype=np.float64) + rng.integers(0, interval // 2, 2 * 24 * 60 // interval)
+    slots = np.arange(0, 2 * 24 * 60, interval, dtype=np.float64) + rng.integers(
+        0, interval // 2, 2 * 24 * 60 // interval
+    )
     landed = arrivals[first[connecting]]
     slot = _nearest(slots, landed + wanted)
     slot += slots[slot] < landed + settings.connection_min_min

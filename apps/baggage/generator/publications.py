@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta, UTC
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from heapq import merge
+from itertools import chain
 
 from baggage.generator.day import Day, Publication
 from baggage.settings import GeneratorSettings
@@ -30,11 +31,21 @@ class Calendar:
         today = when.astimezone(UTC).date()
         return [self.day(today + timedelta(days=n)) for n in range(-_DAYS_BEFORE, _DAYS_AHEAD + 1)]
 
-    def opening(self, when: datetime) -> Iterator[Publication]:
-        """The schedules and assignments in force at `when`: what a consumer must know before the events after it."""
-        for day in self._around(when):
-            if day.plan.midnight >= midnight_before(when) - timedelta(days=1):
-                yield from day.opening(when)
+    def schedules(self, when: datetime) -> Iterator[Publication]:
+        """The flights in force at `when`."""
+        return chain.from_iterable(day.schedules(when) for day in self._in_force(when))
+
+    def assignments(self, when: datetime) -> Iterator[Publication]:
+        """The assignments of the bags whose journey is not over at `when`."""
+        return chain.from_iterable(day.assignments(when) for day in self._in_force(when))
+
+    def history(self, when: datetime) -> Iterator[Publication]:
+        """The events before `when` of the bags whose journey is not over then."""
+        return chain.from_iterable(day.history(when) for day in self._in_force(when))
+
+    def _in_force(self, when: datetime) -> list[Day]:
+        """Yesterday, whose last bags are still on their way, today and tomorrow."""
+        return self._around(when)[_DAYS_BEFORE - 1 :]
 
     def publications(self, start: datetime, end: datetime | None = None) -> Iterator[Publication]:
         """What is published from `start` until before `end` (None: for ever), in order of time.

@@ -69,12 +69,14 @@ class Publisher:
                 "error_cb": self._on_error,
             }
         )
-        self._publish(producer, start)
+        self._publish(producer, start, first_time=newest is None)
         producer.flush()
 
-    def _publish(self, producer: Producer, start: datetime) -> None:
+    def _publish(self, producer: Producer, start: datetime, *, first_time: bool) -> None:
         reported, count = time.monotonic(), 0
-        for publication in self._due(producer, start):
+        for publication in self._due(producer, start, first_time=first_time):
+            if self._stop.is_set():
+                return
             if self._failure:
                 raise PublishError(self._failure)
             self._produce(producer, publication)
@@ -84,23 +86,25 @@ class Publisher:
                 logger.info("published", total=self._published, per_second=rate, at=publication.when.isoformat())
                 reported, count = time.monotonic(), self._published
 
-    def _due(self, producer: Producer, start: datetime) -> Iterator[Publication]:
-        """The publications, each when its time has come."""
-        for publication in self._calendar.opening(start):
-            if self._stop.is_set():
-                return
-            yield publication
-        # Schedules first: an event without its flight would have to wait for it.
-        producer.flush()
+    def _due(self, producer: Producer, start: datetime, *, first_time: bool) -> Iterator[Publication]:
+        """The publications, each when its time has come.
+
+        Schedules come first, then the events so far, then the assignments: an assignment whose events are still to
+        come looks like a bag that was never seen.
+        """
         now = self._clock.now()
-        for publication in self._calendar.publications(start):
+        yield from self._calendar.schedules(start)
+        producer.flush()
+        if first_time:
+            yield from self._calendar.history(start)
+        yield from self._calendar.publications(start, now)
+        yield from self._calendar.assignments(start)
+        for publication in self._calendar.publications(now):
             while publication.when > now and not self._stop.is_set():
                 producer.poll(0)
                 real = (self._clock.real(publication.when) - self._clock.real(now)).total_seconds()
                 self._stop.wait(min(max(real, 0), _LONGEST_SLEEP))
                 now = self._clock.now()
-            if self._stop.is_set():
-                return
             yield publication
 
     def _produce(self, producer: Producer, publication: Publication) -> None:

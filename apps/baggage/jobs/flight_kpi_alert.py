@@ -246,4 +246,4 @@ def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, setti
         ALERT_TABLE,
         ALERT_COLUMNS,
         settings,
-    )  # noqa: S608
+    )

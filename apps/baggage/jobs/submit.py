@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,6 +142,17 @@ def submit_all(settings: Settings) -> dict[str, str]:
     for name, job_id in submitted.items():
         _wait(lambda job_id=job_id: _all_tasks_run(rest, job_id), f"{name} to run")
     return submitted
+
+
+def stop_all(settings: Settings) -> dict[str, str]:
+    """Stop the jobs that run, each with a savepoint; return the savepoints by name. Raises SubmitError if one fails."""
+    rest = FlinkRest(settings.flink.rest_url)
+    with ThreadPoolExecutor() as pool:
+        stops = {
+            job.name: pool.submit(rest.stop_with_savepoint, job, _directory(settings, job.name))
+            for job in rest.live_jobs()
+        }
+        return {name: stop.result() for name, stop in stops.items()}
 
 
 def newest_snapshot(settings: Settings, name: str) -> str | None:

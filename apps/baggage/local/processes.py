@@ -60,6 +60,11 @@ class Process:
         """Whether the process runs."""
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def returncode(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._child.poll() if self._child else None
+
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         """Wait for a condition; raise ProcessError with the end of the log where it does not come about."""
         deadline = time.monotonic() + timeout

@@ -31,7 +31,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         local = settings.local
         self._directory = local.state_dir.resolve()
-        self._lock = _locked(self._directory)
+        self._lock = state_lock(self._directory)
         controller = local.kafka_port + 1
         _check_ports(
             {
@@ -131,8 +131,8 @@ def _clock_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _locked(directory: Path) -> IO[str]:
-    """Keep the directory for this process alone."""
+def state_lock(directory: Path) -> IO[str]:
+    """Keep the state directory for this process alone. Raises RuntimeStartError while another one has it."""
     directory.mkdir(parents=True, exist_ok=True)
     lock = (directory / "lock").open("w")
     try:

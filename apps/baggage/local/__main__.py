@@ -1,0 +1,67 @@
+"""`python -m baggage.local run|clean`: the laptop runtime behind `make run` and `make clean`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from baggage import log
+from baggage.local.jars import JarError
+from baggage.local.processes import ProcessError
+from baggage.local.run import ENVIRONMENT_FILE, run
+from baggage.local.runtime import RuntimeStartError, state_lock
+from baggage.settings import Settings
+
+# Downloads are worth keeping.
+_KEPT = {"jars", "lock"}
+
+
+def clean(settings: Settings) -> None:
+    """Forget everything that was stored; raises RuntimeStartError while a run uses it."""
+    directory = settings.local.state_dir.resolve()
+    if not directory.exists():
+        return
+    with state_lock(directory):
+        for path in directory.iterdir():
+            if path.name in _KEPT:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def verify(settings: Settings, patience: float) -> int:
+    """Run `python -m baggage.verify` on the pipeline that runs, with its ports and its clock; return its exit code."""
+    file = settings.local.state_dir.resolve() / ENVIRONMENT_FILE
+    if not file.exists():
+        sys.exit(f"error: nothing has run in {file.parent}: start it with make run")
+    command = [sys.executable, "-m", "baggage.verify", "--patience", str(patience)]
+    return subprocess.run(command, env={**os.environ, **json.loads(file.read_text())}, check=False).returncode  # noqa: S603
+
+
+def main() -> None:
+    """Do what the arguments say; what is wrong is one line and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m baggage.local", description=__doc__)
+    parser.add_argument("what", choices=("run", "verify", "clean"))
+    parser.add_argument("--patience", type=float, default=60, help="of verify: seconds for differences to go away")
+    parser.add_argument("--speed", type=float, default=1.0, help="how fast the pipeline's clock runs; default: 1")
+    arguments = parser.parse_args()
+    settings = Settings()
+    if arguments.what == "verify":
+        sys.exit(verify(settings, arguments.patience))
+    if arguments.speed != 1:
+        settings.clock.speed = arguments.speed
+    log.configure(settings.log_level)
+    try:
+        run(settings) if arguments.what == "run" else clean(settings)
+    except (RuntimeStartError, ProcessError, JarError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

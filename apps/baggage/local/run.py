@@ -1,0 +1,152 @@
+"""`make run`: the servers, the topics and tables, the three jobs, the generator, and the board."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from rich.console import Console
+from rich.live import Live
+
+from baggage.jobs.submit import SubmitError, stop_all
+from baggage.local import board, board_data, clock_file
+from baggage.local.processes import Process, ProcessError
+from baggage.local.runtime import Runtime
+from baggage.provision.kafka import create_topics
+from baggage.provision.schema import apply_schema, connect
+from baggage.provision.topics import EVENTS
+from baggage.settings import Settings
+
+_BOARD_SECONDS = 2
+_LINE_SECONDS = 10
+_CLOCK_FILE = "clock"
+#: The settings of the run, for programs that look at it from outside.
+ENVIRONMENT_FILE = "environment.json"
+
+
+def run(settings: Settings) -> None:
+    """Run the pipeline until SIGINT or SIGTERM. Raises ProcessError or RuntimeStartError with what is wrong."""
+    console = Console(stderr=not sys.stdout.isatty())
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with pipeline(settings, console, stop) as (runtime, _):
+        if not stop.is_set():
+            _show(runtime, console, stop)
+
+
+@contextmanager
+def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Iterator[tuple[Runtime, Process]]:
+    """The whole pipeline, running: the servers and the generator; it goes on where the last one stopped."""
+    started = time.monotonic()
+
+    def say(what: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:5.0f} s[/dim]  {what}", highlight=False)
+
+    file = settings.local.state_dir.resolve() / _CLOCK_FILE
+    settings = settings.model_copy(update={"clock": clock_file.resumed(settings.clock, file)})
+    runtime = Runtime(settings)
+    say("starting Kafka, ClickHouse and Flink ...")
+    with runtime:
+        settings = runtime.settings
+        create_topics(settings.kafka)
+        apply_schema(settings.clickhouse)
+        say("topics and tables are there; submitting the jobs and starting the generator ...")
+        environment = runtime.environment()
+        ours = {name: value for name, value in environment.items() if name.startswith("BAGGAGE_")}
+        (settings.local.state_dir.resolve() / ENVIRONMENT_FILE).write_text(json.dumps(ours, indent=1) + "\n")
+        logs = settings.local.state_dir.resolve() / "logs"
+        command = [sys.executable, "-m", "baggage.generator"]
+        generator = Process("Generator", command, logs / "generator.log", environment, restart=True)
+        generator.start()
+        try:
+            _submit(environment, logs / "submit.log", stop)
+            say("three jobs run; waiting for the first KPI row ...")
+            if _first_kpi_row(settings, stop):
+                say(f"first KPI row after {time.monotonic() - started:.0f} s")
+            yield runtime, generator
+        finally:
+            say("stopping: the generator, the jobs with a savepoint, the servers ...")
+            generator.stop()
+            try:
+                stop_all(settings)
+            except SubmitError as error:
+                say(f"no savepoint ({error}); the next run goes on from the last checkpoint")
+            clock_file.save(settings.clock, file)
+
+
+def _submit(environment: dict[str, str], log: Path, stop: threading.Event) -> None:
+    """Run the submit program, in a process of its own: its JVM takes memory that nothing needs later."""
+    process = Process("submit", [sys.executable, "-m", "baggage.jobs"], log, environment)
+    process.start()
+    while process.alive() and not stop.wait(0.1):
+        pass
+    if stop.is_set():
+        process.stop()
+    elif process.returncode:
+        raise ProcessError(f"the jobs could not be submitted:\n{process.log_tail(5)}")
+
+
+def _first_kpi_row(settings: Settings, stop: threading.Event) -> bool:
+    with connect(settings.clickhouse) as client:
+        while not stop.wait(0.2):
+            if client.command(f"SELECT count() FROM {settings.clickhouse.database}.flight_kpis"):  # noqa: S608
+                return True
+    return False
+
+
+def _show(runtime: Runtime, console: Console, stop: threading.Event) -> None:
+    """Show the board until `stop`: live at a terminal, else a line now and then."""
+    settings = runtime.settings
+    clock, database = settings.clock.clock(), settings.clickhouse.database
+    addresses = {
+        "Flink": runtime.flink.rest_url,
+        "ClickHouse": f"http://{settings.clickhouse.host}:{settings.clickhouse.port}",
+        "Kafka": settings.kafka.bootstrap_servers,
+        "logs": str(settings.local.state_dir / "logs"),
+    }
+    rate = EventRate(settings.kafka.bootstrap_servers)
+    live = Live(console=console, screen=True, auto_refresh=False) if sys.stdout.isatty() else None
+    with connect(settings.clickhouse) as client, live or console:
+        while not stop.is_set():
+            try:
+                now = board_data.read(client, database, clock.now())
+            except ClickHouseError as error:
+                console.print(f"the board cannot be read: {error}", markup=False)
+            else:
+                if live:
+                    live.update(board.render(now, rate.per_second(), addresses), refresh=True)
+                else:
+                    sys.stdout.write(board.line(now, rate.per_second()) + "\n")
+                    sys.stdout.flush()
+            stop.wait(_BOARD_SECONDS if live else _LINE_SECONDS)
+
+
+class EventRate:
+    """The events that arrive a real second, by the end of the topic."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "board", "log_level": 0})
+        self._end, self._at = self._events(), time.monotonic()
+
+    def per_second(self) -> float:
+        """The rate since the last call."""
+        end, at = self._events(), time.monotonic()
+        rate = (end - self._end) / max(at - self._at, 1e-3)
+        self._end, self._at = end, at
+        return rate
+
+    def _events(self) -> int:
+        try:
+            partitions = [TopicPartition(EVENTS.name, number) for number in range(EVENTS.partitions)]
+            return sum(self._consumer.get_watermark_offsets(p, timeout=5)[1] for p in partitions)
+        except KafkaException:
+            return self._end

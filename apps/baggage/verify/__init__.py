@@ -1,0 +1,1 @@
+"""Recomputes every output from the topics with the domain alone, and compares it with ClickHouse."""

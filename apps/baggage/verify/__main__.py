@@ -1,0 +1,53 @@
+"""`python -m baggage.verify`: compare ClickHouse with the topics; exit code 1 if anything differs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import KafkaException
+
+from baggage.settings import Settings
+from baggage.verify.verification import Report, verify
+
+_MOST_SHOWN = 50
+
+
+def show(report: Report) -> None:
+    """Print the report."""
+    for table, rows in report.compared.items():
+        differ = sum(difference.table == table for difference in report.differences)
+        sys.stdout.write(f"{table:<24}{rows:>10,} rows compared{differ:>8,} differ\n")
+    for difference in report.differences[:_MOST_SHOWN]:
+        sys.stdout.write(f"  {difference}\n")
+    if len(report.differences) > _MOST_SHOWN:
+        sys.stdout.write(f"  ... and {len(report.differences) - _MOST_SHOWN} more\n")
+    sys.stdout.write(f"KPI ticks that were missed: {report.missed_ticks}\n")
+    for score in report.scores:
+        sys.stdout.write(f"{score}\n")
+    sys.stdout.write(
+        f"{report.events:,} events, {report.rows:,} rows, {len(report.differences)} differences, "
+        f"{report.seconds:.0f} s\n"
+    )
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"{what}\n")
+
+
+def main() -> None:
+    """Verify and report."""
+    parser = argparse.ArgumentParser(prog="python -m baggage.verify", description=__doc__)
+    parser.add_argument("--patience", type=float, default=60, help="seconds for differences to go away; default: 60")
+    arguments = parser.parse_args()
+    try:
+        report = verify(Settings(), arguments.patience, _say)
+    except (KafkaException, ClickHouseError, TimeoutError) as error:
+        sys.exit(f"error: cannot read the pipeline: {error}; does it run? (make run)")
+    show(report)
+    sys.exit(1 if report.differences else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""How good the detectors are, by the truth that the generator injected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from baggage.domain.alerts import Rule
+from baggage.domain.journey import JourneyState
+from baggage.domain.truth import Injection, Truth
+from baggage.verify.compare import Query
+
+
+@dataclass(frozen=True)
+class Score:
+    """Precision and recall of one detector over `true` injected cases and `said` cases."""
+
+    detector: str
+    of: str
+    true: int
+    said: int
+    both: int
+
+    def __str__(self) -> str:
+        precision = f"{self.both / self.said:.3f}" if self.said else "-"
+        recall = f"{self.both / self.true:.3f}" if self.true else "-"
+        return (
+            f"{self.detector} for {self.of}: precision {precision} ({self.both} of {self.said} said), "
+            f"recall {recall} ({self.both} of {self.true} injected)"
+        )
+
+
+def scores(query: Query, truths: Iterable[Truth], now: datetime) -> list[Score]:
+    """Score AT_RISK and DELAYED by missed connections, MISSED_CUTOFF by bags that load late or never.
+
+    Only what ran while the pipeline watched counts: an itinerary with a connection that it has a row for, a flight
+    whose cutoff passed while it had KPI rows.
+    """
+    happened = [truth for truth in truths if truth.at < now]
+    missed = {truth.itinerary_id for truth in happened if truth.injection is Injection.MISSED_CONNECTION}
+    found = []
+    for state in (JourneyState.AT_RISK_FOR_CONNECTION, JourneyState.DELAYED_OR_REROUTED):
+        rows = query(
+            f"SELECT DISTINCT itinerary_id FROM {{database}}.itinerary_status WHERE journey_state = '{state}'"  # noqa: S608
+        )
+        found.append(_score(state, "missed connections", missed, {row[0] for row in rows}))
+    watched = {
+        row[0]
+        for row in query(
+            "SELECT flight_id FROM {database}.flight_kpis WHERE ts < dep_time "
+            "GROUP BY flight_id HAVING min(ts) < min(bag_cutoff_time) AND max(ts) > max(bag_cutoff_time)"
+        )
+    }
+    late = {
+        truth.flight_id for truth in happened if truth.injection in (Injection.LATE_LOAD, Injection.MISSED_CONNECTION)
+    }
+    rows = query(f"SELECT DISTINCT flight_id FROM {{database}}.alerts WHERE rule_id = '{Rule.MISSED_CUTOFF}'")  # noqa: S608
+    said = {row[0] for row in rows}
+    found.append(_score(Rule.MISSED_CUTOFF, "flights with a late or lost bag", late & watched, said & watched))
+    return found
+
+
+def _score(detector: str, of: str, true: set[str], said: set[str]) -> Score:
+    return Score(detector, of, len(true), len(said), len(true & said))
