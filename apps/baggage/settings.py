@@ -7,6 +7,7 @@ The defaults are the numbers of the specification; its fixed rules (35 + 10 minu
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -133,7 +134,9 @@ class GeneratorSettings(BaseModel):
 class LocalSettings(BaseModel):
     """The laptop runtime, `make run`."""
 
-    state_dir: Path = Path(".local")
+    state_dir: Path = Path(".local/state")
+    # Downloads, kept by `make clean`.
+    jar_dir: Path = Path(".local/jars")
     kafka_port: Port = 9092
     clickhouse_port: Port = 8123
     flink_port: Port = 8081
@@ -152,3 +155,16 @@ class Settings(BaseSettings):
     generator: GeneratorSettings = GeneratorSettings()
     local: LocalSettings = LocalSettings()
     log_level: str = "INFO"
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that make these settings again in another process: all that is not a default."""
+        chosen = self.model_dump(mode="json", exclude_defaults=True)
+        if "password" in chosen.get("clickhouse", {}):
+            chosen["clickhouse"]["password"] = self.clickhouse.password.get_secret_value()
+        variables = {}
+        for name, value in chosen.items():
+            fields = value.items() if isinstance(value, dict) else [(None, value)]
+            for field, content in fields:
+                variable = f"BAGGAGE_{name}__{field}" if field else f"BAGGAGE_{name}"
+                variables[variable.upper()] = content if isinstance(content, str) else json.dumps(content)
+        return variables

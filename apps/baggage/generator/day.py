@@ -82,18 +82,26 @@ class Day:
         return self.plan.midnight - AHEAD
 
     def schedules(self, when: datetime) -> Iterator[Publication]:
-        """The flights of the day that are not forgotten at `when`, published then."""
-        if when < self.announced():
-            return
+        """The flights of the day that are known and not forgotten at `when`, published then."""
+        if when > self.announced():
+            yield from self._schedules(when)
+
+    def assignments(self, when: datetime) -> Iterator[Publication]:
+        """The assignments of the bags whose journey is known and not over at `when`, published then."""
+        if when > self.announced():
+            yield from self._assignments(when)
+
+    def _announcement(self) -> Iterator[Publication]:
+        yield from self._schedules(self.announced())
+        yield from self._assignments(self.announced())
+
+    def _schedules(self, when: datetime) -> Iterator[Publication]:
         for flight, planned in enumerate(self.plan.flights):
             if self.plan.at(planned.arr) + RETENTION > when:
                 schedule = self.plan.schedule(flight)
                 yield Publication(when, SCHEDULE, schedule.key(), schedule)
 
-    def assignments(self, when: datetime) -> Iterator[Publication]:
-        """The assignments of the bags whose journey is not over at `when`, published then."""
-        if when < self.announced():
-            return
+    def _assignments(self, when: datetime) -> Iterator[Publication]:
         for bag in np.flatnonzero(self._on_their_way(when)):
             assignment = self.plan.assignment(int(bag))
             yield Publication(when, ASSIGNMENT, assignment.key(), assignment)
@@ -114,8 +122,7 @@ class Day:
         """What the day publishes from `start` until before `end`, in order of time."""
         found: list[Publication] = []
         if start <= self.announced() < end:
-            found += self.schedules(self.announced())
-            found += self.assignments(self.announced())
+            found += self._announcement()
         found += self._events(start, end)
         found += self._truths(start, end)
         found += self._tombstones(start, end)
@@ -219,7 +226,8 @@ class Day:
         """(n_bags,): when the last flight of each bag arrives, in minutes since midnight."""
         plan = self.plan
         arrivals = np.array([flight.arr for flight in plan.flights])
-        return arrivals[np.where(plan.second == NO_FLIGHT, plan.first, plan.second)]
+        last: Floats = arrivals[np.where(plan.second == NO_FLIGHT, plan.first, plan.second)]
+        return last
 
     def _tombstones(self, start: datetime, end: datetime) -> Iterator[Publication]:
         """The deletion of what is over."""

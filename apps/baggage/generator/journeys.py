@@ -99,7 +99,7 @@ def _origin(
             lognormal(rng, settings.makeup_p50_min, settings.makeup_p90_min, bags.size),
         ]
     )
-    # A bag that would be late is seen and rushed, most times: its steps shrink to what is left until the end of loading.
+    # A bag that would be late is mostly seen and rushed: its steps shrink to what is left until loading ends.
     planned_end = cutoff - settings.load_margin_min
     rushed = rng.random(bags.size) < settings.rush_rate
     last_makeup = np.where(rushed, planned_end - 2, dep - 6)

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from pyflink.common import Row, Types
 from pyflink.common.time import Time
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
@@ -107,7 +107,7 @@ class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
         self._cache[event.bag_id] = (bag, seen)
         yield Row(event.bag_id, bag_latest(event.bag_id, state, now).to_json().decode())
 
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, _timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Let go of a bag that nothing was heard of for 48 hours, here and on the topic."""
         bag_id: str = ctx.get_current_key()
         bag, _ = self._load(bag_id)
@@ -141,11 +141,11 @@ def _short(event_id: UUID) -> int:
     return int.from_bytes(event_id.bytes[8:], signed=True)
 
 
-def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, settings: Settings) -> None:
-    """Add the job to the environment."""
+def build(tables: StreamTableEnvironment, settings: Settings) -> None:
+    """Add the job to the environment of `tables`."""
     events = declare_topic(tables, EVENTS, settings, NAME, event_time=True)
     bags = (
-        keyed_by_first_field(stream(tables, f"SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {events}", KEYED_RECORD_TYPE))  # noqa: S608
+        keyed_by_first_field(stream(tables, f"SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {events}", KEYED_RECORD_TYPE))
         .process(BagLatestFunction(settings.clock.clock()), KEY_VALUE)
         .name("bag latest")
         .uid("bag-latest")
@@ -157,7 +157,7 @@ def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, setti
 
     latest = declare_json_topic(tables, BAG_LATEST, COLUMNS, settings, NAME)
     selected = ", ".join(clickhouse_time(c) if c in _TIMES else c for c in COLUMNS)
-    to_clickhouse(stream(tables, f"SELECT {selected} FROM {latest}", row_type(COLUMNS)), TABLE, COLUMNS, settings)  # noqa: S608
+    to_clickhouse(stream(tables, f"SELECT {selected} FROM {latest}", row_type(COLUMNS)), TABLE, COLUMNS, settings)
     dead_letters_to_clickhouse(tables, settings, NAME)
 
 

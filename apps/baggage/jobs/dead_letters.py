@@ -36,4 +36,4 @@ def dead_letters_to_clickhouse(tables: StreamTableEnvironment, settings: Setting
     """Feed the table of dead letters from their topic."""
     letters = declare_json_topic(tables, DEAD_LETTER, COLUMNS, settings, group)
     selected = ", ".join(clickhouse_time(c) if c == "ts" else c for c in COLUMNS)
-    to_clickhouse(stream(tables, f"SELECT {selected} FROM {letters}", row_type(COLUMNS)), TABLE, COLUMNS, settings)  # noqa: S608
+    to_clickhouse(stream(tables, f"SELECT {selected} FROM {letters}", row_type(COLUMNS)), TABLE, COLUMNS, settings)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
@@ -141,7 +141,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
             # The last row of a departed flight must count its late scans.
             self._wake(tick_at_or_after(now), ctx)
 
-    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Say what is due. Timers only wake the flight up; its own state tells what there is to do."""
         now = self._clock.now()
         flight_id: str = ctx.get_current_key()
@@ -208,17 +208,17 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         self._flights.pop(flight_id, None)
 
 
-def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, settings: Settings) -> None:
-    """Add the job to the environment."""
+def build(tables: StreamTableEnvironment, settings: Settings) -> None:
+    """Add the job to the environment of `tables`."""
     events = declare_topic(tables, EVENTS, settings, NAME, event_time=True)
     schedule = declare_topic(tables, SCHEDULE, settings, NAME)
     by_flight = stream(
         tables,
-        f"SELECT COALESCE({json_field('flight_id')}, ''), ROW({RECORD}) FROM {events} "  # noqa: S608
+        f"SELECT COALESCE({json_field('flight_id')}, ''), ROW({RECORD}) FROM {events} "
         f"UNION ALL SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {schedule}",
         KEYED_RECORD_TYPE,
     )
-    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", RECORD_TYPE)  # noqa: S608
+    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", RECORD_TYPE)
     results = (
         keyed_by_first_field(by_flight)
         .connect(schedules.broadcast(SCHEDULES))
@@ -234,7 +234,7 @@ def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, setti
     statements.attach_as_datastream()
 
     columns = ", ".join(f"kpi.{column}" for column in KPI_COLUMNS)
-    kpis = stream(tables, f"SELECT {columns} FROM results WHERE kpi IS NOT NULL", row_type(KPI_COLUMNS))  # noqa: S608
+    kpis = stream(tables, f"SELECT {columns} FROM results WHERE kpi IS NOT NULL", row_type(KPI_COLUMNS))
     to_clickhouse(kpis, KPI_TABLE, KPI_COLUMNS, settings)
 
     alert_records = declare_topic(tables, ALERTS, settings, NAME)

@@ -12,7 +12,6 @@ from pyflink.datastream import (
     KeyedBroadcastProcessFunction,
     KeyedProcessFunction,
     RuntimeContext,
-    StreamExecutionEnvironment,
 )
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
@@ -156,7 +155,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         yield from self._evaluate(bag, ctx)
         self._bag.update(_encode(bag))
 
-    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Look at the rules again: a deadline has passed, or a schedule may have changed."""
         packed = self._bag.value()
         if not packed:
@@ -264,18 +263,19 @@ class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
             yield Row(notice.key(), notice.to_json().decode(), None)
 
 
-def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, settings: Settings) -> None:
-    """Add the job to the environment."""
+def build(tables: StreamTableEnvironment, settings: Settings) -> None:
+    """Add the job to the environment of `tables`."""
     clock = settings.clock.clock()
     latest = declare_topic(tables, BAG_LATEST, settings, NAME)
     assignment = declare_topic(tables, ASSIGNMENT, settings, NAME)
     schedule = declare_topic(tables, SCHEDULE, settings, NAME)
     by_bag = stream(
         tables,
-        f"SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {latest} UNION ALL SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {assignment}",  # noqa: S608
+        f"SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {latest} "
+        f"UNION ALL SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {assignment}",
         KEYED_RECORD_TYPE,
     )
-    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", RECORD_TYPE)  # noqa: S608
+    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", RECORD_TYPE)
     bags = (
         keyed_by_first_field(by_bag)
         .connect(schedules.broadcast(SCHEDULES))
@@ -302,12 +302,12 @@ def build(env: StreamExecutionEnvironment, tables: StreamTableEnvironment, setti
     statements.attach_as_datastream()
 
     columns = ", ".join(f"status.{column}" for column in STATUS_COLUMNS)
-    statuses = stream(tables, f"SELECT {columns} FROM results WHERE status IS NOT NULL", row_type(STATUS_COLUMNS))  # noqa: S608
+    statuses = stream(tables, f"SELECT {columns} FROM results WHERE status IS NOT NULL", row_type(STATUS_COLUMNS))
     to_clickhouse(statuses, STATUS_TABLE, STATUS_COLUMNS, settings)
 
     records = declare_topic(tables, NOTIFICATIONS, settings, NAME)
     columns = ", ".join(
         [clickhouse_time(json_field("created_at")), *map(json_field, NOTIFICATION_COLUMNS[1:-1]), "CAST(v AS STRING)"]
     )
-    rows = stream(tables, f"SELECT {columns} FROM {records}", row_type(NOTIFICATION_COLUMNS))  # noqa: S608
+    rows = stream(tables, f"SELECT {columns} FROM {records}", row_type(NOTIFICATION_COLUMNS))
     to_clickhouse(rows, NOTIFICATION_TABLE, NOTIFICATION_COLUMNS, settings)

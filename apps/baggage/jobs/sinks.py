@@ -108,7 +108,7 @@ def to_clickhouse(rows: DataStream, table: str, columns: tuple[str, ...], settin
         .withPassword(clickhouse.password.get_secret_value())
         .build()
     )
-    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
     sink = (
         jvm.org.apache.flink.connector.jdbc.core.datastream.sink.JdbcSink.builder()
         .withQueryStatement(insert, _row_statement(len(columns)))

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from baggage import jobs as jobs_package
 from baggage.jobs import bag_latest, flight_kpi_alert, itinerary_status
 from baggage.settings import Settings
 
-Build = Callable[[StreamExecutionEnvironment, StreamTableEnvironment, Settings], None]
+Build = Callable[[StreamTableEnvironment, Settings], None]
 JOBS: dict[str, Build] = {
     bag_latest.NAME: bag_latest.build,
     flight_kpi_alert.NAME: flight_kpi_alert.build,
@@ -140,7 +141,7 @@ def submit_all(settings: Settings) -> dict[str, str]:
         submitted[name] = _start(name, build, savepoint, this, settings)
         logger.info("job is submitted", job=name, version=this, job_id=submitted[name], restored_from=savepoint)
     for name, job_id in submitted.items():
-        _wait(lambda job_id=job_id: _all_tasks_run(rest, job_id), f"{name} to run")
+        _wait(partial(_all_tasks_run, rest, job_id), f"{name} to run")
     return submitted
 
 
@@ -206,8 +207,7 @@ def _start(name: str, build: Build, savepoint: str | None, this: str, settings: 
         address.hostname, address.port or 80, configuration._j_configuration, no_jars
     )
     env = StreamExecutionEnvironment(j_env)
-    tables = StreamTableEnvironment.create(env)
-    build(env, tables, settings)
+    build(StreamTableEnvironment.create(env), settings)
     return str(env.execute_async(name).get_job_id())
 
 

@@ -13,11 +13,8 @@ from baggage import log
 from baggage.local.jars import JarError
 from baggage.local.processes import ProcessError
 from baggage.local.run import ENVIRONMENT_FILE, run
-from baggage.local.runtime import RuntimeStartError, state_lock
+from baggage.local.runtime import LOCK_FILE, RuntimeStartError, state_lock
 from baggage.settings import Settings
-
-# Downloads are worth keeping.
-_KEPT = {"jars", "lock"}
 
 
 def clean(settings: Settings) -> None:
@@ -27,7 +24,7 @@ def clean(settings: Settings) -> None:
         return
     with state_lock(directory):
         for path in directory.iterdir():
-            if path.name in _KEPT:
+            if path.name == LOCK_FILE:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)

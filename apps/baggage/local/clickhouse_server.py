@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         """A query in the address, or a ping."""
         self._serve(iter(()))
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 (the name that http.server calls)
 
     def do_POST(self) -> None:
         """A query in the address or the body, or rows in the body."""

@@ -61,8 +61,8 @@ def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Ite
         apply_schema(settings.clickhouse)
         say("topics and tables are there; submitting the jobs and starting the generator ...")
         environment = runtime.environment()
-        ours = {name: value for name, value in environment.items() if name.startswith("BAGGAGE_")}
-        (settings.local.state_dir.resolve() / ENVIRONMENT_FILE).write_text(json.dumps(ours, indent=1) + "\n")
+        variables = json.dumps(settings.environment(), indent=1)
+        (settings.local.state_dir.resolve() / ENVIRONMENT_FILE).write_text(variables + "\n")
         logs = settings.local.state_dir.resolve() / "logs"
         command = [sys.executable, "-m", "baggage.generator"]
         generator = Process("Generator", command, logs / "generator.log", environment, restart=True)
@@ -98,7 +98,7 @@ def _submit(environment: dict[str, str], log: Path, stop: threading.Event) -> No
 def _first_kpi_row(settings: Settings, stop: threading.Event) -> bool:
     with connect(settings.clickhouse) as client:
         while not stop.wait(0.2):
-            if client.command(f"SELECT count() FROM {settings.clickhouse.database}.flight_kpis"):  # noqa: S608
+            if client.command(f"SELECT count() FROM {settings.clickhouse.database}.flight_kpis"):
                 return True
     return False
 

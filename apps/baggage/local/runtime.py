@@ -15,6 +15,8 @@ from baggage.local.flink_cluster import FlinkCluster
 from baggage.local.processes import Process
 from baggage.settings import Settings
 
+LOCK_FILE = "lock"
+
 _READY_TIMEOUT = 120
 
 
@@ -42,7 +44,7 @@ class Runtime:
                 local.flink_port + 1: "BAGGAGE_LOCAL__FLINK_PORT + 1",
             }
         )
-        logs, jars = self._directory / "logs", self._directory / "jars"
+        logs, jars = self._directory / "logs", local.jar_dir.resolve()
         self.kafka = kafka_broker.broker_process(self._directory / "kafka", logs, jars, local.kafka_port, controller)
         self.clickhouse = clickhouse_server.process(self._directory / "clickhouse", logs, local.clickhouse_port)
         self.flink = FlinkCluster(self._directory / "flink", logs, jars, local.flink_port, local.task_managers)
@@ -92,18 +94,7 @@ class Runtime:
 
     def environment(self) -> dict[str, str]:
         """The environment in which the client side of Flink and every other program of ours finds this runtime."""
-        settings = self.settings
-        return {
-            **os.environ,
-            **self.flink.environment,
-            "BAGGAGE_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
-            "BAGGAGE_CLICKHOUSE__HOST": settings.clickhouse.host,
-            "BAGGAGE_CLICKHOUSE__PORT": str(settings.clickhouse.port),
-            "BAGGAGE_CLICKHOUSE__COMPRESS": str(settings.clickhouse.compress),
-            "BAGGAGE_FLINK__REST_URL": settings.flink.rest_url,
-            "BAGGAGE_FLINK__STATE_DIR": settings.flink.state_dir,
-            **_clock_environment(settings),
-        }
+        return {**os.environ, **self.flink.environment, **self.settings.environment()}
 
     def __enter__(self) -> Self:
         try:
@@ -120,21 +111,10 @@ class Runtime:
         self._lock.close()
 
 
-def _clock_environment(settings: Settings) -> dict[str, str]:
-    clock = settings.clock
-    if clock.anchor is None or clock.started is None:
-        return {}
-    return {
-        "BAGGAGE_CLOCK__SPEED": str(clock.speed),
-        "BAGGAGE_CLOCK__ANCHOR": clock.anchor.isoformat(),
-        "BAGGAGE_CLOCK__STARTED": clock.started.isoformat(),
-    }
-
-
 def state_lock(directory: Path) -> IO[str]:
     """Keep the state directory for this process alone. Raises RuntimeStartError while another one has it."""
     directory.mkdir(parents=True, exist_ok=True)
-    lock = (directory / "lock").open("w")
+    lock = (directory / LOCK_FILE).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -51,7 +51,7 @@ def apply_schema(settings: ClickHouseSettings) -> int:
         for statement in statements(settings.database):
             client.command(statement)
         table = f"{settings.database}.schema_version"
-        known = client.query(f"SELECT count() FROM {table} WHERE version = {version}").first_row[0]  # noqa: S608
+        known = client.command(f"SELECT count() FROM {table} WHERE version = {version}")
         if not known:
             client.insert(table, [[version]], column_names=["version"])
     return version

@@ -98,7 +98,7 @@ def _bags(comparison: Comparison, query: Query, oracle: Oracle) -> None:
     for bag_id, state in oracle.bags.items():
         record = bag_latest(bag_id, state, state.last_seen[0])
         expected[bag_id] = tuple(_whole_seconds(getattr(record, name)) for name in _BAG)
-    rows = query(f"SELECT bag_id, {', '.join(_BAG)} FROM {{database}}.bag_current")  # noqa: S608
+    rows = query(f"SELECT bag_id, {', '.join(_BAG)} FROM {{database}}.bag_current")
     comparison.table("bag_current", expected, {row[0]: row[1:] for row in rows})
 
 
@@ -110,7 +110,7 @@ _FLIGHT = (
 
 def _flights(comparison: Comparison, query: Query, oracle: Oracle, now: datetime) -> None:
     """The KPI counts of each flight; a flight that departed before anything ran has no row."""
-    rows = query(f"SELECT flight_id, {', '.join(_FLIGHT)} FROM {{database}}.flight_current")  # noqa: S608
+    rows = query(f"SELECT flight_id, {', '.join(_FLIGHT)} FROM {{database}}.flight_current")
     found = {row[0]: row[1:] for row in rows if row[0] in oracle.schedules}
     expected = {}
     for flight_id, schedule in oracle.schedules.items():
@@ -146,7 +146,7 @@ def _alerts(comparison: Comparison, query: Query, outputs: Outputs) -> None:
     """The alerts that follow from the KPI rows are those on the topic and those in the table."""
     columns = ", ".join(FlightKpi.__struct_fields__)
     rows = query(
-        f"SELECT DISTINCT {columns} FROM {{database}}.flight_kpis "  # noqa: S608
+        f"SELECT DISTINCT {columns} FROM {{database}}.flight_kpis "
         f"WHERE ts >= subtractSeconds(bag_cutoff_time, {int(2 * LOW_LOAD_BEFORE_CUTOFF.total_seconds())})"
     )
     expected: dict[str, object] = {}
@@ -187,7 +187,7 @@ def missed_ticks(query: Query) -> int:
     """How many KPI ticks are missing between the first and the last row of each active flight."""
     seconds = int(KPI_INTERVAL / timedelta(seconds=1))
     rows = query(
-        f"SELECT sum(intDiv(dateDiff('second', first, last), {seconds}) + 1 - ticks) FROM ("  # noqa: S608
+        f"SELECT sum(intDiv(dateDiff('second', first, last), {seconds}) + 1 - ticks) FROM ("
         "SELECT flight_id, min(ts) AS first, max(ts) AS last, uniqExact(ts) AS ticks "
         "FROM {database}.flight_kpis WHERE ts < dep_time GROUP BY flight_id)"
     )

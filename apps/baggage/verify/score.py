@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from baggage.domain.alerts import Rule
 from baggage.domain.journey import JourneyState
+from baggage.domain.schedule import Assignment
 from baggage.domain.truth import Injection, Truth
 from baggage.verify.compare import Query
 
@@ -31,20 +32,12 @@ class Score:
         )
 
 
-def scores(query: Query, truths: Iterable[Truth], now: datetime) -> list[Score]:
+def scores(query: Query, truths: Iterable[Truth], assignments: Mapping[str, Assignment], now: datetime) -> list[Score]:
     """Score AT_RISK and DELAYED by missed connections, MISSED_CUTOFF by bags that load late or never.
 
-    Only what ran while the pipeline watched counts: an itinerary with a connection that it has a row for, a flight
-    whose cutoff passed while it had KPI rows.
+    Only what the pipeline watched counts: flights that had KPI rows before and after their cutoff, and itineraries
+    that connect to such a flight.
     """
-    happened = [truth for truth in truths if truth.at < now]
-    missed = {truth.itinerary_id for truth in happened if truth.injection is Injection.MISSED_CONNECTION}
-    found = []
-    for state in (JourneyState.AT_RISK_FOR_CONNECTION, JourneyState.DELAYED_OR_REROUTED):
-        rows = query(
-            f"SELECT DISTINCT itinerary_id FROM {{database}}.itinerary_status WHERE journey_state = '{state}'"  # noqa: S608
-        )
-        found.append(_score(state, "missed connections", missed, {row[0] for row in rows}))
     watched = {
         row[0]
         for row in query(
@@ -52,12 +45,24 @@ def scores(query: Query, truths: Iterable[Truth], now: datetime) -> list[Score]:
             "GROUP BY flight_id HAVING min(ts) < min(bag_cutoff_time) AND max(ts) > max(bag_cutoff_time)"
         )
     }
+    connecting = {
+        assignment.itinerary_id
+        for assignment in assignments.values()
+        if any(leg.flight_id in watched for leg in assignment.legs[1:])
+    }
+    happened = [truth for truth in truths if truth.at < now]
+    missed = {truth.itinerary_id for truth in happened if truth.injection is Injection.MISSED_CONNECTION}
+    found = []
+    for state in (JourneyState.AT_RISK_FOR_CONNECTION, JourneyState.DELAYED_OR_REROUTED):
+        rows = query(f"SELECT DISTINCT itinerary_id FROM {{database}}.itinerary_status WHERE journey_state = '{state}'")
+        said = {row[0] for row in rows}
+        found.append(_score(state, "missed connections", missed & connecting, said & connecting))
     late = {
         truth.flight_id for truth in happened if truth.injection in (Injection.LATE_LOAD, Injection.MISSED_CONNECTION)
     }
-    rows = query(f"SELECT DISTINCT flight_id FROM {{database}}.alerts WHERE rule_id = '{Rule.MISSED_CUTOFF}'")  # noqa: S608
-    said = {row[0] for row in rows}
-    found.append(_score(Rule.MISSED_CUTOFF, "flights with a late or lost bag", late & watched, said & watched))
+    rows = query(f"SELECT DISTINCT flight_id FROM {{database}}.alerts WHERE rule_id = '{Rule.MISSED_CUTOFF}'")
+    alerted = {row[0] for row in rows}
+    found.append(_score(Rule.MISSED_CUTOFF, "flights with a late or lost bag", late & watched, alerted & watched))
     return found
 
 

@@ -104,7 +104,7 @@ def _finish(report: Report, query: Query, oracle: Oracle, truth: TopicReader, se
     report.events = oracle.events
     report.missed_ticks = missed_ticks(query)
     truths = [parse_truth(record.key, record.value) for record in truth.records]
-    report.scores = scores(query, truths, settings.clock.clock().now())
+    report.scores = scores(query, truths, oracle.assignments, settings.clock.clock().now())
 
 
 def _outputs(readers: dict[Topic, TopicReader]) -> Outputs:

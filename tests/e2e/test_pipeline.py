@@ -1,0 +1,168 @@
+"""The acceptance criteria of specification section 12 that are not about Grafana, at any hour and through failures."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import os
+import signal
+import urllib.request
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from baggage.domain.dead_letters import parse_dead_letter
+from baggage.domain.events import BaggageEvent, parse_event
+from baggage.jobs.submit import JOBS
+from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, DEAD_LETTER, EVENTS, SCHEDULE
+from baggage.verify.topics import TopicReader
+from baggage.verify.verification import Report, verify
+
+from .conftest import Pipeline, Start
+
+WATCHED = dt.timedelta(minutes=40)
+
+
+def flink(pipeline: Pipeline, path: str) -> dict[str, Any]:
+    with urllib.request.urlopen(pipeline.settings.flink.rest_url + path, timeout=10) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def jobs(pipeline: Pipeline) -> dict[str, str]:
+    return {job["name"]: job["jid"] for job in flink(pipeline, "/jobs/overview")["jobs"] if job["state"] == "RUNNING"}
+
+
+def assert_verified(pipeline: Pipeline) -> Report:
+    """Let the records on their way arrive, and compare every table with the oracle."""
+    pipeline.generator.stop()
+    report = verify(pipeline.settings, patience=150)
+    assert report.differences == []
+    assert report.missed_ticks == 0, "a KPI row every 10 s for every active flight"
+    assert report.events > 10_000
+    assert all(report.compared[table] > 0 for table in ("bag_current", "flight_current", "itinerary_current", "alerts"))
+    return report
+
+
+def assert_acceptance(pipeline: Pipeline) -> None:
+    """Section 12: tables populate, alerts for injected failures, transfer states, notifications only on change."""
+    for severity in ("WARN", "CRITICAL"):
+        assert pipeline.wait_for_rows(f"SELECT count() FROM {{database}}.alerts WHERE severity = '{severity}'")
+    for state in ("AT_RISK_FOR_CONNECTION", "DELAYED_OR_REROUTED", "IN_TRANSFER_PROCESSING", "LOADED_ON_NEXT_FLIGHT"):
+        assert pipeline.wait_for_rows(
+            f"SELECT count() FROM {{database}}.itinerary_status WHERE journey_state = '{state}'"
+        )
+    unchanged = pipeline.query(
+        "SELECT count() FROM {database}.notifications "
+        "WHERE JSONExtractString(payload_json, 'previous_state') = journey_state"
+    )
+    assert unchanged == [(0,)], "a notification is a change"
+    assert pipeline.wait_for_rows("SELECT count() FROM {database}.notifications")
+
+
+def assert_jobs_checkpoint_to_rocksdb(pipeline: Pipeline) -> None:
+    running = jobs(pipeline)
+    assert running.keys() == JOBS.keys()
+    for job_id in running.values():
+        assert flink(pipeline, f"/jobs/{job_id}/checkpoints")["counts"]["completed"] > 0
+        config = flink(pipeline, f"/jobs/{job_id}/checkpoints/config")
+        assert "rocksdb" in config["state_backend"].lower()
+
+
+def test_at_noon_nothing_is_lost_when_the_task_manager_is_killed(pipeline_at: Start) -> None:
+    with pipeline_at("12:00") as pipeline:
+        start = pipeline.now()
+        pipeline.wait_until_clock(start + WATCHED / 2)
+        assert_jobs_checkpoint_to_rocksdb(pipeline)
+        task_manager = pipeline.runtime.flink.task_managers[0]
+        killed = task_manager.pid
+        os.killpg(killed, signal.SIGKILL)
+        pipeline.wait_until_clock(start + WATCHED)
+        assert_acceptance(pipeline)
+        assert_verified(pipeline)
+        assert task_manager.pid != killed
+        assert jobs(pipeline).keys() == JOBS.keys()
+
+
+def test_over_midnight_the_next_day_takes_over(pipeline_at: Start) -> None:
+    with pipeline_at("23:50") as pipeline:
+        midnight = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+        pipeline.wait_until_clock(midnight + dt.timedelta(minutes=30))
+        assert_acceptance(pipeline)
+        assert_verified(pipeline)
+        for date in ("2026-01-04", "2026-01-05"):
+            checked_in = f"SELECT count() FROM {{database}}.flight_current WHERE flight_id LIKE '%|{date}|LHR%'"
+            assert pipeline.wait_for_rows(f"{checked_in} AND checked_in > 0")
+        rows_after = "SELECT count() FROM {database}.flight_kpis WHERE ts > toDateTime('2026-01-05 00:20:00', 'UTC')"
+        assert pipeline.wait_for_rows(rows_after)
+
+
+def bad_events(good: BaggageEvent) -> dict[str, tuple[bytes | None, bytes | None]]:
+    """A record of each kind that must be refused, by a part of the reason."""
+    key, value = good.key().encode(), good.to_json()
+
+    def changed(**fields: object) -> bytes:
+        return json.dumps({**json.loads(value), **fields}).encode()
+
+    return {
+        "not valid JSON: JSON is malformed": (key, b"{'bag_id': 1}"),
+        "not valid JSON: Input data was truncated": (key, value[: len(value) // 2]),
+        "codec can't decode": (
+            key,
+            value.replace(b"RFID", b"\xff\xfe").replace(b"LASER", b"\xff").replace(b"HAND", b"\xff"),
+        ),
+        "Expected `int`, got `str`": (key, changed(leg_index="0")),
+        "Invalid enum value 'Teleported'": (key, changed(event_type="Teleported")),
+        "bytes, at most": (key, changed(attributes={"padding": "x" * 900_000})),
+        "missing required field": (key, b"{}"),
+        "expected": (b"somebody else", value),
+        "no key": (None, value),
+        "no value": (key, None),
+    }
+
+
+def test_at_night_bad_records_are_dead_letters_and_change_nothing_else(pipeline_at: Start) -> None:
+    with pipeline_at("03:00") as pipeline:
+        start = pipeline.now()
+        pipeline.wait_for_rows("SELECT count() FROM {database}.bag_latest")
+        events = TopicReader(EVENTS, pipeline.settings.kafka)
+        events.read()
+        good = parse_event(events.records[0].key, events.records[0].value)
+        events.close()
+        bad = bad_events(good)
+        producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
+        for key, value in bad.values():
+            producer.produce(EVENTS.name, value, key)
+        for topic in (SCHEDULE, ASSIGNMENT, BAG_LATEST):
+            producer.produce(topic.name, b"[1, 2", b"broken")
+        producer.flush()
+        pipeline.wait_until_clock(start + WATCHED)
+        wanted = len(bad) + 3
+        pipeline.wait_for_rows(f"SELECT count() >= {wanted} FROM {{database}}.dead_letter_current")
+
+        letters = TopicReader(DEAD_LETTER, pipeline.settings.kafka)
+        letters.read()
+        letters.close()
+        found = {(letter := parse_dead_letter(r.key, r.value)).key(): letter for r in letters.records}.values()
+        of_events = [letter for letter in found if letter.source_topic == EVENTS.name]
+        assert len(found) == wanted
+        for reason, (key, value) in bad.items():
+            whole = [
+                letter
+                for letter in of_events
+                if letter.value_base64 == (None if value is None else base64.b64encode(value).decode())
+                and letter.key_base64 == (None if key is None else base64.b64encode(key).decode())
+            ]
+            assert len(whole) == 1, f"the whole record is in one dead letter: {reason}"
+            assert reason in whole[0].reason
+        assert_acceptance(pipeline)
+        assert_verified(pipeline)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("BAGGAGE_"):
+            monkeypatch.delenv(name)
