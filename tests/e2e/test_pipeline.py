@@ -19,8 +19,7 @@ from baggage.jobs.submit import JOBS
 from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, DEAD_LETTER, EVENTS, SCHEDULE
 from baggage.verify.topics import TopicReader
 from baggage.verify.verification import Report, verify
-
-from .conftest import Pipeline, Start
+from tests.e2e.conftest import Pipeline, Start
 
 WATCHED = dt.timedelta(minutes=40)
 
@@ -88,14 +87,16 @@ def test_at_noon_nothing_is_lost_when_the_task_manager_is_killed(pipeline_at: St
 
 def test_over_midnight_the_next_day_takes_over(pipeline_at: Start) -> None:
     with pipeline_at("23:50") as pipeline:
-        midnight = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+        today = pipeline.now().date()
+        midnight = dt.datetime.combine(today + dt.timedelta(days=1), dt.time(), dt.UTC)
         pipeline.wait_until_clock(midnight + dt.timedelta(minutes=30))
         assert_acceptance(pipeline)
         assert_verified(pipeline)
-        for date in ("2026-01-04", "2026-01-05"):
+        for date in (today, midnight.date()):
             checked_in = f"SELECT count() FROM {{database}}.flight_current WHERE flight_id LIKE '%|{date}|LHR%'"
             assert pipeline.wait_for_rows(f"{checked_in} AND checked_in > 0")
-        rows_after = "SELECT count() FROM {database}.flight_kpis WHERE ts > toDateTime('2026-01-05 00:20:00', 'UTC')"
+        after = f"toDateTime('{midnight.date()} 00:20:00', 'UTC')"
+        rows_after = f"SELECT count() FROM {{database}}.flight_kpis WHERE ts > {after}"
         assert pipeline.wait_for_rows(rows_after)
 
 

@@ -53,7 +53,9 @@ class Calendar:
         Cut anywhere, the two parts are the whole.
         """
         while end is None or start < end:
-            stop = start + _STEP if end is None else min(start + _STEP, end)
+            # Steps end at whole tens of minutes, so that none goes over midnight, where the days around change.
+            stop = midnight_before(start) + ((start - midnight_before(start)) // _STEP + 1) * _STEP
+            stop = stop if end is None else min(stop, end)
             yield from merge(*(day.publications(start, stop) for day in self._around(start)), key=lambda p: p.when)
             start = stop
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from baggage.settings import ClockSettings
-
-# A run at the speed of the wall clock leaves the two this close together.
-_SAME = timedelta(minutes=1)
 
 
 def resumed(configured: ClockSettings, file: Path) -> ClockSettings:

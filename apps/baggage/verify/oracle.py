@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from baggage.domain.bags import BagState
+from baggage.domain.bags import BagState, parse_bag_latest
 from baggage.domain.events import parse_event
 from baggage.domain.journey import (
     BagJourney,
@@ -19,7 +19,7 @@ from baggage.domain.kpis import StageCounts
 from baggage.domain.records import RecordError
 from baggage.domain.schedule import Assignment, FlightSchedule, is_done, parse_assignment, parse_schedule
 from baggage.domain.stages import Stage, stage_of
-from baggage.provision.topics import ASSIGNMENT, EVENTS, SCHEDULE, Topic
+from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, EVENTS, SCHEDULE, Topic
 from baggage.verify.topics import RawRecord
 
 
@@ -77,6 +77,15 @@ class Oracle:
                 self._refuse(ASSIGNMENT, record, error)
             else:
                 self.assignments[assignment.bag_id] = assignment
+
+    def take_bag_latest(self, records: Iterable[RawRecord]) -> None:
+        """Take records of baggage.bag.latest.v1: only for those that are not valid, as the events say the rest."""
+        for record in records:
+            try:
+                if record.value is not None:
+                    parse_bag_latest(record.key, record.value)
+            except RecordError as error:
+                self._refuse(BAG_LATEST, record, error)
 
     def _refuse(self, topic: Topic, record: RawRecord, error: RecordError) -> None:
         self.refused[f"{topic.name}|{record.partition}|{record.offset}"] = error.reason

@@ -16,6 +16,7 @@ from baggage.provision.schema import connect
 from baggage.provision.topics import (
     ALERTS,
     ASSIGNMENT,
+    BAG_LATEST,
     DEAD_LETTER,
     EVENTS,
     NOTIFICATIONS,
@@ -62,7 +63,7 @@ def verify(settings: Settings, patience: float = 60, progress: Callable[[str], N
     clock = settings.clock.clock()
     readers = {
         topic: TopicReader(topic, settings.kafka)
-        for topic in (SCHEDULE, ASSIGNMENT, EVENTS, ALERTS, NOTIFICATIONS, DEAD_LETTER, TRUTH)
+        for topic in (SCHEDULE, ASSIGNMENT, EVENTS, BAG_LATEST, ALERTS, NOTIFICATIONS, DEAD_LETTER, TRUTH)
     }
     report = Report()
     try:
@@ -80,6 +81,7 @@ def verify(settings: Settings, patience: float = 60, progress: Callable[[str], N
                         (SCHEDULE, oracle.take_schedules),
                         (ASSIGNMENT, oracle.take_assignments),
                         (EVENTS, oracle.take_events),
+                        (BAG_LATEST, oracle.take_bag_latest),
                     ):
                         records = readers[topic].records
                         take(records[taken[topic] :])

@@ -1,0 +1,153 @@
+"""Specification section 7 and the views, on the ClickHouse engine itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from baggage.domain.stages import Stage
+from baggage.jobs import bag_latest, dead_letters, flight_kpi_alert, itinerary_status
+from baggage.provision.schema import schema_sql, schema_version, statements
+
+DATABASE = "baggage_poc"
+#: Section 7.2, word for word.
+SPECIFIED = {
+    "flight_kpis": {
+        "ts": "DateTime",
+        "flight_id": "String",
+        "dep_time": "DateTime",
+        "bag_cutoff_time": "DateTime",
+        "expected_bags": "UInt32",
+        "checked_in": "UInt32",
+        "inducted": "UInt32",
+        "cleared": "UInt32",
+        "makeup": "UInt32",
+        "loaded": "UInt32",
+        "loaded_pct": "Float32",
+        "missing": "UInt32",
+        "freshness_sec": "UInt32",
+    },
+    "bag_latest": {
+        "ts": "DateTime",
+        "bag_id": "String",
+        "itinerary_id": "String",
+        "customer_id": "String",
+        "flight_id": "String",
+        "leg_index": "UInt8",
+        "stage": "String",
+        "last_scan_point": "String",
+        "last_event_time": "DateTime",
+    },
+    "alerts": {
+        "created_at": "DateTime",
+        "alert_id": "String",
+        "flight_id": "String",
+        "severity": "String",
+        "rule_id": "String",
+        "payload_json": "String",
+    },
+    "itinerary_status": {
+        "ts": "DateTime",
+        "itinerary_id": "String",
+        "customer_id": "String",
+        "bags_total": "UInt8",
+        "journey_state": "String",
+        "current_leg_index": "UInt8",
+        "risk_flag": "UInt8",
+        "details_json": "String",
+    },
+    "notifications": {
+        "created_at": "DateTime",
+        "notification_id": "String",
+        "itinerary_id": "String",
+        "customer_id": "String",
+        "journey_state": "String",
+        "payload_json": "String",
+    },
+}
+WRITTEN = {
+    bag_latest.TABLE: bag_latest.COLUMNS,
+    dead_letters.TABLE: dead_letters.COLUMNS,
+    flight_kpi_alert.KPI_TABLE: flight_kpi_alert.KPI_COLUMNS,
+    flight_kpi_alert.ALERT_TABLE: flight_kpi_alert.ALERT_COLUMNS,
+    itinerary_status.STATUS_TABLE: itinerary_status.STATUS_COLUMNS,
+    itinerary_status.NOTIFICATION_TABLE: itinerary_status.NOTIFICATION_COLUMNS,
+}
+
+_ENGINE = """
+import sys, chdb
+connection = chdb.connect(sys.argv[1])
+for statement in sys.stdin.read().split("\\0"):
+    print(str(connection.query(statement, "TSV")), end="\\0")
+"""
+
+
+def engine(path: Path, *queries: str) -> list[list[list[str]]]:
+    """Run statements on the engine, in a process of its own: it allows one data directory a process."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ENGINE, str(path)], input="\0".join(queries), capture_output=True, text=True, check=True
+    )
+    answers = done.stdout.split("\0")[:-1]
+    return [[line.split("\t") for line in answer.splitlines()] for answer in answers]
+
+
+@pytest.fixture(scope="module")
+def columns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    twice = statements(DATABASE) * 2
+    query = f"SELECT table, name, type FROM system.columns WHERE database = '{DATABASE}' ORDER BY table, position"
+    tables: dict[str, dict[str, str]] = {}
+    for table, name, kind in engine(tmp_path_factory.mktemp("engine"), *twice, query)[-1]:
+        tables.setdefault(table, {})[name] = re.sub(r"DateTime\(.*UTC.*\)", "DateTime", kind)
+    return tables
+
+
+@pytest.mark.parametrize("table", SPECIFIED)
+def test_the_tables_are_exactly_as_specified(table: str, columns: dict[str, dict[str, str]]) -> None:
+    assert columns[table] == SPECIFIED[table]
+
+
+@pytest.mark.parametrize("table", WRITTEN)
+def test_the_jobs_write_exactly_the_columns_of_their_tables(table: str, columns: dict[str, dict[str, str]]) -> None:
+    assert set(WRITTEN[table]) == columns[table].keys()
+
+
+def test_the_tables_are_partitioned_by_date_and_forget_after_a_while() -> None:
+    for table in SPECIFIED:
+        create = next(s for s in statements(DATABASE) if f"EXISTS {DATABASE}.{table}\n" in s)
+        assert "ENGINE = MergeTree" in create
+        assert re.search(r"PARTITION BY toDate\((ts|created_at)\)", create)
+        assert "TTL " in create
+
+
+def test_the_schema_has_a_version() -> None:
+    assert schema_version() >= 1
+
+
+def test_the_view_of_bags_knows_the_stages_in_order() -> None:
+    listed = re.search(r"indexOf\(\[(.*?)\]", schema_sql(), re.DOTALL)
+    assert listed
+    assert re.findall(r"'(\w+)'", listed[1]) == [stage.name for stage in Stage]
+
+
+def test_the_current_views_are_not_fooled_by_a_replay(tmp_path: Path) -> None:
+    bag = "('{}', 'B1', 'I', 'C', 'F', {}, '{}', 'P', '2026-11-01 10:00:00')"
+    replayed = [(0, 0, "MAKEUP"), (1, 0, "LOADED"), (2, 1, "EXPECTED"), (3, 0, "MAKEUP"), (4, 0, "LOADED")]
+    bags = ", ".join(bag.format(f"2099-11-01 10:00:0{second}", leg, stage) for second, leg, stage in replayed)
+    kpi = "('2099-11-01 10:00:{}', 'F1', '2099-11-01 12:00:00', '2099-11-01 11:00:00', 9, {n}, {n}, 0, 0, 0, 0, 9, 0)"
+    kpis = ", ".join([kpi.format("10", n=3), kpi.format("20", n=5), kpi.format("20", n=4)])
+    alert = "('2099-11-01 10:00:00', 'A1', 'F1', 'WARN', 'R', '{}')"
+    answers = engine(
+        tmp_path,
+        *statements(DATABASE),
+        f"INSERT INTO {DATABASE}.bag_latest VALUES {bags}",
+        f"INSERT INTO {DATABASE}.flight_kpis VALUES {kpis}",
+        f"INSERT INTO {DATABASE}.alerts VALUES {alert}, {alert}",
+        f"SELECT leg_index, stage FROM {DATABASE}.bag_current",
+        f"SELECT checked_in FROM {DATABASE}.flight_current",
+        f"SELECT count() FROM {DATABASE}.alert_current",
+    )
+    assert answers[-3:] == [[["1", "EXPECTED"]], [["5"]], [["1"]]]

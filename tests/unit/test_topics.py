@@ -1,0 +1,34 @@
+"""Specification section 3, and the topics beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from baggage.domain.records import MAX_RECORD_BYTES
+from baggage.provision.topics import DEAD_LETTER, TOPICS, TRUTH, Topic
+
+SPECIFIED = {
+    "flight.schedule.v1": ("compact", "flight_id"),
+    "baggage.assignment.v1": ("compact", "bag_id"),
+    "baggage.events.v1": ("delete", "bag_id"),
+    "baggage.bag.latest.v1": ("compact", "bag_id"),
+    "baggage.alerts.v1": ("delete", "flight_id|rule_id|window_start"),
+    "baggage.notifications.v1": ("delete", "itinerary_id|type|version"),
+}
+
+
+def test_the_topics_are_the_six_of_the_specification_dead_letters_and_the_truth() -> None:
+    assert {topic.name for topic in TOPICS} == {*SPECIFIED, DEAD_LETTER.name, TRUTH.name}
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.name in SPECIFIED], ids=lambda topic: topic.name)
+def test_a_topic_has_the_specified_key_and_is_compacted_or_has_a_retention(topic: Topic) -> None:
+    policy, key = SPECIFIED[topic.name]
+    assert topic.key == key
+    assert topic.config()["cleanup.policy"] == policy
+    assert ("retention.ms" in topic.config()) is (policy == "delete")
+
+
+def test_a_dead_letter_has_room_for_the_largest_record_of_a_broker_by_default() -> None:
+    assert DEAD_LETTER.max_message_bytes is not None
+    assert DEAD_LETTER.max_message_bytes > 4 / 3 * 1024 * 1024 + MAX_RECORD_BYTES
