@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from rich.console import Console
@@ -43,8 +45,6 @@ class Pipeline:
 
     def wait_for_rows(self, query: str, timeout: float = 120) -> int:
         """Wait until a count is not 0, and return it."""
-        import time
-
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             count = self.query(query)[0][0]
@@ -55,7 +55,10 @@ class Pipeline:
         pytest.fail(f"no rows after {timeout} s: {query}")
 
 
-Start = Callable[[str], AbstractContextManager[Pipeline]]
+class Start(Protocol):
+    """Starts the pipeline with its clock at a time of today."""
+
+    def __call__(self, time_of_day: str, speed: float = SPEED) -> AbstractContextManager[Pipeline]: ...
 
 
 @pytest.fixture
@@ -63,11 +66,11 @@ def pipeline_at(tmp_path: Path) -> Start:
     """Start the pipeline with its clock at a time of the day."""
 
     @contextmanager
-    def start(time_of_day: str) -> Iterator[Pipeline]:
+    def start(time_of_day: str, speed: float = SPEED) -> Iterator[Pipeline]:
         # Of today: the tables forget what is older than their TTL.
         anchor = dt.datetime.combine(dt.datetime.now(dt.UTC), dt.time.fromisoformat(time_of_day), dt.UTC)
         settings = Settings(
-            clock=ClockSettings(speed=SPEED, anchor=anchor, started=dt.datetime.now(dt.UTC)),
+            clock=ClockSettings(speed=speed, anchor=anchor, started=dt.datetime.now(dt.UTC)),
             flink=FlinkSettings(checkpoint_interval=dt.timedelta(seconds=10)),
             local=LocalSettings(
                 state_dir=tmp_path / "state",

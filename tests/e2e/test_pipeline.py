@@ -86,18 +86,24 @@ def test_at_noon_nothing_is_lost_when_the_task_manager_is_killed(pipeline_at: St
 
 
 def test_over_midnight_the_next_day_takes_over(pipeline_at: Start) -> None:
-    with pipeline_at("23:50") as pipeline:
-        today = pipeline.now().date()
-        midnight = dt.datetime.combine(today + dt.timedelta(days=1), dt.time(), dt.UTC)
+    # The servers take some minutes of this clock to start: all is up before 23:50.
+    with pipeline_at("23:20", speed=30) as pipeline:
+        started = pipeline.settings.clock.anchor
+        assert started
+        today, tomorrow = started.date(), started.date() + dt.timedelta(days=1)
+        midnight = dt.datetime.combine(tomorrow, dt.time(), dt.UTC)
+        assert pipeline.wait_for_rows(rows_since(midnight - dt.timedelta(minutes=20), "<"))
         pipeline.wait_until_clock(midnight + dt.timedelta(minutes=30))
         assert_acceptance(pipeline)
         assert_verified(pipeline)
-        for date in (today, midnight.date()):
+        for date in (today, tomorrow):
             checked_in = f"SELECT count() FROM {{database}}.flight_current WHERE flight_id LIKE '%|{date}|LHR%'"
             assert pipeline.wait_for_rows(f"{checked_in} AND checked_in > 0")
-        after = f"toDateTime('{midnight.date()} 00:20:00', 'UTC')"
-        rows_after = f"SELECT count() FROM {{database}}.flight_kpis WHERE ts > {after}"
-        assert pipeline.wait_for_rows(rows_after)
+        assert pipeline.wait_for_rows(rows_since(midnight + dt.timedelta(minutes=25), ">="))
+
+
+def rows_since(when: dt.datetime, comparison: str) -> str:
+    return f"SELECT count() FROM {{database}}.flight_kpis WHERE ts {comparison} toDateTime('{when:%F %T}', 'UTC')"
 
 
 def bad_events(good: BaggageEvent) -> dict[str, tuple[bytes | None, bytes | None]]:

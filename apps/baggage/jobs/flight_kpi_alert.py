@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,7 @@ RESULT = Types.ROW_NAMED(["k", "v", "kpi"], [Types.STRING(), Types.STRING(), row
 # every past minute, what was known before it.
 _CATCH_UP = timedelta(minutes=2)
 _SCHEDULE_RETRY = timedelta(seconds=1)
+_SCHEDULE_RETRIES = 60
 
 
 @dataclass
@@ -95,6 +97,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         self._stages = runtime_context.get_map_state(MapStateDescriptor("stages", Types.STRING(), Types.INT()))
         self._next_tick = runtime_context.get_state(ValueStateDescriptor("next_tick", Types.LONG()))
         self._flights: dict[str, _Flight] = {}
+        self._retries: Counter[str] = Counter()
         self._book = ScheduleBook()
         self._newest_ingest = self._clock.now()
 
@@ -113,6 +116,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         if record.topic == SCHEDULE.name:
             if record.value is None:
                 self._let_go(flight_id)
+                self._retries.pop(flight_id, None)
             else:
                 yield from self._tick(flight_id, now, ctx)
             return
@@ -154,9 +158,12 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         """Say the KPI row and the alerts of every tick that is due, and wake the flight for the next."""
         schedule = self._schedule(flight_id, ctx)
         if schedule is None:
-            # The keyed side can be ahead of the broadcast side.
-            self._wake(now + _SCHEDULE_RETRY * self._clock.speed, ctx)
+            # The keyed side can be ahead of the broadcast side; a bad record never comes there.
+            self._retries[flight_id] += 1
+            if self._retries[flight_id] <= _SCHEDULE_RETRIES:
+                self._wake(now + _SCHEDULE_RETRY * self._clock.speed, ctx)
             return
+        self._retries.pop(flight_id, None)
         if is_done(schedule, now):
             self._let_go(flight_id)
             return

@@ -43,6 +43,7 @@ class Process:
         self._env = {**os.environ, **(env or {})}
         self._restart = restart
         self._stopping = threading.Event()
+        self._spawning = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -91,7 +92,8 @@ class Process:
 
     def stop(self, timeout: float = 20) -> None:
         """Ask the whole group to end, and end what is left of it by force."""
-        self._stopping.set()
+        with self._spawning:
+            self._stopping.set()
         if self._child is None:
             return
         self._signal(signal.SIGTERM)
@@ -121,9 +123,11 @@ class Process:
     def _watch(self) -> None:
         while self._child and not self._stopping.is_set():
             self._child.wait()
-            if self._stopping.wait(0.5):
-                return
-            self._spawn()
+            self._stopping.wait(0.5)
+            with self._spawning:
+                if self._stopping.is_set():
+                    return
+                self._spawn()
 
 
 def _end_with_parent() -> None:
