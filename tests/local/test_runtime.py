@@ -35,10 +35,16 @@ def wait_until(condition: Callable[[], bool], timeout: float = 60) -> None:
         time.sleep(0.1)
 
 
-def settings_for(directory: Path) -> Settings:
-    jars = ROOT / LocalSettings().jar_dir
-    local = LocalSettings(state_dir=directory, jar_dir=jars, kafka_port=19192, clickhouse_port=18223, flink_port=18181)
-    return Settings(local=local)
+def settings_for(directory: Path, kafka_port: int = 19192, clickhouse_port: int = 18223) -> Settings:
+    return Settings(
+        local=LocalSettings(
+            state_dir=directory,
+            jar_dir=ROOT / LocalSettings().jar_dir,
+            kafka_port=kafka_port,
+            clickhouse_port=clickhouse_port,
+            flink_port=18181,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -136,14 +142,12 @@ def test_a_second_run_on_the_same_directory_is_refused(runtime: Runtime) -> None
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        settings.local.clickhouse_port = port
         with pytest.raises(RuntimeStartError, match=f"port {port} is taken: set BAGGAGE_LOCAL__CLICKHOUSE_PORT"):
-            Runtime(settings)
+            Runtime(settings_for(tmp_path, kafka_port=19292, clickhouse_port=port))
 
 
 def test_a_process_that_ends_at_its_start_is_reported_with_its_last_words(tmp_path: Path) -> None:

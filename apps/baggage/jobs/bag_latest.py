@@ -26,6 +26,7 @@ from baggage.jobs.sources import (
     KEYED_RECORD_TYPE,
     RECORD,
     KafkaRecord,
+    complete,
     declare_json_topic,
     declare_topic,
     keyed_by_first_field,
@@ -157,7 +158,12 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
 
     latest = declare_json_topic(tables, BAG_LATEST, COLUMNS, settings, NAME)
     selected = ", ".join(clickhouse_time(c) if c in _TIMES else c for c in COLUMNS)
-    to_clickhouse(stream(tables, f"SELECT {selected} FROM {latest}", row_type(COLUMNS)), TABLE, COLUMNS, settings)
+    to_clickhouse(
+        stream(tables, f"SELECT {selected} FROM {latest} WHERE {complete(COLUMNS)}", row_type(COLUMNS)),
+        TABLE,
+        COLUMNS,
+        settings,
+    )
     dead_letters_to_clickhouse(tables, settings, NAME)
 
 

@@ -15,7 +15,7 @@ from pyflink.table import StreamTableEnvironment
 from baggage.domain.dead_letters import DeadLetter, dead_letter
 from baggage.domain.records import RecordError
 from baggage.jobs.sinks import KEY_VALUE, clickhouse_time, columns_of, row_type, to_clickhouse
-from baggage.jobs.sources import KafkaRecord, declare_json_topic, stream
+from baggage.jobs.sources import KafkaRecord, complete, declare_json_topic, stream
 from baggage.provision.topics import DEAD_LETTER
 from baggage.settings import Settings
 
@@ -36,4 +36,9 @@ def dead_letters_to_clickhouse(tables: StreamTableEnvironment, settings: Setting
     """Feed the table of dead letters from their topic."""
     letters = declare_json_topic(tables, DEAD_LETTER, COLUMNS, settings, group)
     selected = ", ".join(clickhouse_time(c) if c == "ts" else c for c in COLUMNS)
-    to_clickhouse(stream(tables, f"SELECT {selected} FROM {letters}", row_type(COLUMNS)), TABLE, COLUMNS, settings)
+    to_clickhouse(
+        stream(tables, f"SELECT {selected} FROM {letters} WHERE {complete(COLUMNS)}", row_type(COLUMNS)),
+        TABLE,
+        COLUMNS,
+        settings,
+    )

@@ -45,6 +45,7 @@ from baggage.jobs.sources import (
     RECORD,
     RECORD_TYPE,
     KafkaRecord,
+    complete,
     declare_topic,
     json_field,
     keyed_by_first_field,
@@ -249,7 +250,11 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
         [clickhouse_time(json_field("now")), *map(json_field, ALERT_COLUMNS[1:-1]), "CAST(v AS STRING)"]
     )
     to_clickhouse(
-        stream(tables, f"SELECT {columns} FROM {alert_records}", row_type(ALERT_COLUMNS)),
+        stream(
+            tables,
+            f"SELECT {columns} FROM {alert_records} WHERE {complete(map(json_field, ALERT_COLUMNS[1:-1]))}",
+            row_type(ALERT_COLUMNS),
+        ),
         ALERT_TABLE,
         ALERT_COLUMNS,
         settings,

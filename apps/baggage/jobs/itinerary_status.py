@@ -43,6 +43,7 @@ from baggage.jobs.sources import (
     RECORD,
     RECORD_TYPE,
     KafkaRecord,
+    complete,
     declare_topic,
     json_field,
     keyed_by_first_field,
@@ -309,5 +310,9 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     columns = ", ".join(
         [clickhouse_time(json_field("created_at")), *map(json_field, NOTIFICATION_COLUMNS[1:-1]), "CAST(v AS STRING)"]
     )
-    rows = stream(tables, f"SELECT {columns} FROM {records}", row_type(NOTIFICATION_COLUMNS))
+    rows = stream(
+        tables,
+        f"SELECT {columns} FROM {records} WHERE {complete(map(json_field, NOTIFICATION_COLUMNS[1:-1]))}",
+        row_type(NOTIFICATION_COLUMNS),
+    )
     to_clickhouse(rows, NOTIFICATION_TABLE, NOTIFICATION_COLUMNS, settings)

@@ -25,23 +25,25 @@ class ScheduleBook:
 
     def read(self, state: Callable[[], ReadOnlyBroadcastState]) -> Callable[[str], FlightSchedule | None]:
         """The look-up of a flight's schedule."""
-        if self._flights is None:
-            self._flights = {flight_id: _decode(packed) for flight_id, packed in state().items()}
-        return self._flights.get
+        return self._known(state).get
 
     def apply(self, record: KafkaRecord, state: BroadcastState) -> RecordError | None:
         """Take a record of flight.schedule.v1; a tombstone deletes. Return what is wrong with a bad one."""
-        self.read(lambda: state)
-        assert self._flights is not None  # noqa: S101 (read has just filled it)
+        known = self._known(lambda: state)
         if record.value is None:
             flight_id = (record.key or b"").decode(errors="replace")
             state.remove(flight_id)
-            self._flights.pop(flight_id, None)
+            known.pop(flight_id, None)
             return None
         try:
             flight = parse_schedule(record.key, record.value)
         except RecordError as error:
             return error
         state.put(flight.flight_id, record.value)
-        self._flights[flight.flight_id] = flight
+        known[flight.flight_id] = flight
         return None
+
+    def _known(self, state: Callable[[], ReadOnlyBroadcastState]) -> dict[str, FlightSchedule]:
+        if self._flights is None:
+            self._flights = {flight_id: _decode(packed) for flight_id, packed in state().items()}
+        return self._flights

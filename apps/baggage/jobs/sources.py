@@ -6,6 +6,7 @@ selector reads it from the first field of the row.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -117,6 +118,11 @@ def declare_json_topic(
         "'value.format' = 'json', 'value.json.ignore-parse-errors' = 'true')"
     )
     return name
+
+
+def complete(expressions: Iterable[str]) -> str:
+    """SQL that is true where no expression is NULL: a record of somebody else's on a topic of ours makes no row."""
+    return " AND ".join(f"{expression} IS NOT NULL" for expression in expressions)
 
 
 def stream(tables: StreamTableEnvironment, query: str, row_type: RowTypeInfo) -> DataStream:

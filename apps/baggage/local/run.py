@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -39,8 +39,7 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with pipeline(settings, console, stop) as (runtime, _):
-        if not stop.is_set():
-            _show(runtime, console, stop)
+        _show(runtime, console, stop)
 
 
 @contextmanager
@@ -115,8 +114,9 @@ def _show(runtime: Runtime, console: Console, stop: threading.Event) -> None:
     }
     rate = EventRate(settings.kafka.bootstrap_servers)
     live = Live(console=console, screen=True, auto_refresh=False) if sys.stdout.isatty() else None
-    with connect(settings.clickhouse) as client, live or console:
+    with connect(settings.clickhouse) as client, live or nullcontext():
         while not stop.is_set():
+            clock_file.save(settings.clock, settings.local.state_dir / _CLOCK_FILE)
             try:
                 now = board_data.read(client, database, clock.now())
             except ClickHouseError as error:
