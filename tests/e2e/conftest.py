@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 from rich.console import Console
@@ -22,6 +23,18 @@ from baggage.verify.compare import Query, querying
 
 SPEED = 60
 ROOT = Path(__file__).parents[2]
+
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], timeout: float = 120, what: str = "the condition") -> T:
+    """Wait until a condition is true, and return what it says."""
+    deadline = time.monotonic() + timeout
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        time.sleep(0.2)
+    return result
 
 
 class Pipeline:
@@ -45,31 +58,39 @@ class Pipeline:
 
     def wait_for_rows(self, query: str, timeout: float = 120) -> int:
         """Wait until a count is not 0, and return it."""
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            count = self.query(query)[0][0]
-            if count:
-                assert isinstance(count, int)
-                return count
-            time.sleep(0.5)
-        pytest.fail(f"no rows after {timeout} s: {query}")
+        count = wait_until(lambda: self.query(query)[0][0], timeout, query)
+        assert isinstance(count, int)
+        return count
 
 
-class Start(Protocol):
-    """Starts the pipeline with its clock at a time of today."""
+@contextmanager
+def running(settings: Settings) -> Iterator[Pipeline]:
+    """Start the pipeline, and stop it in the end."""
+    with pipeline(settings, Console(stderr=True), threading.Event()) as (runtime, generator):
+        yield Pipeline(runtime, generator)
 
-    def __call__(self, time_of_day: str, speed: float = SPEED) -> AbstractContextManager[Pipeline]: ...
+
+class SettingsAt(Protocol):
+    """Settings of a pipeline with its clock at a time of today."""
+
+    def __call__(self, time_of_day: str, speed: float = SPEED) -> Settings: ...
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("BAGGAGE_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
-def pipeline_at(tmp_path: Path) -> Start:
-    """Start the pipeline with its clock at a time of the day."""
+def settings_at(tmp_path: Path) -> SettingsAt:
+    """Settings with the clock at a time of the day; all of one test store in one place."""
 
-    @contextmanager
-    def start(time_of_day: str, speed: float = SPEED) -> Iterator[Pipeline]:
+    def settings(time_of_day: str, speed: float = SPEED) -> Settings:
         # Of today: the tables forget what is older than their TTL.
         anchor = dt.datetime.combine(dt.datetime.now(dt.UTC), dt.time.fromisoformat(time_of_day), dt.UTC)
-        settings = Settings(
+        return Settings(
             clock=ClockSettings(speed=speed, anchor=anchor, started=dt.datetime.now(dt.UTC)),
             flink=FlinkSettings(checkpoint_interval=dt.timedelta(seconds=10)),
             local=LocalSettings(
@@ -80,7 +101,5 @@ def pipeline_at(tmp_path: Path) -> Start:
                 flink_port=18081,
             ),
         )
-        with pipeline(settings, Console(stderr=True), threading.Event()) as (runtime, generator):
-            yield Pipeline(runtime, generator)
 
-    return start
+    return settings

@@ -7,19 +7,25 @@ import datetime as dt
 import json
 import os
 import signal
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import pytest
+import psutil
 from confluent_kafka import Producer
 
 from baggage.domain.dead_letters import parse_dead_letter
 from baggage.domain.events import BaggageEvent, parse_event
-from baggage.jobs.submit import JOBS
-from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, DEAD_LETTER, EVENTS, SCHEDULE
+from baggage.domain.schedule import RETENTION
+from baggage.jobs.submit import JOBS, stop_all
+from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, DEAD_LETTER, EVENTS, SCHEDULE, Topic
+from baggage.settings import GeneratorSettings
 from baggage.verify.topics import TopicReader
 from baggage.verify.verification import Report, verify
-from tests.e2e.conftest import Pipeline, Start
+from tests.e2e.conftest import Pipeline, SettingsAt, running, wait_until
 
 WATCHED = dt.timedelta(minutes=40)
 
@@ -70,8 +76,8 @@ def assert_jobs_checkpoint_to_rocksdb(pipeline: Pipeline) -> None:
         assert "rocksdb" in config["state_backend"].lower()
 
 
-def test_at_noon_nothing_is_lost_when_the_task_manager_is_killed(pipeline_at: Start) -> None:
-    with pipeline_at("12:00") as pipeline:
+def test_at_noon_nothing_is_lost_when_the_task_manager_is_killed(settings_at: SettingsAt) -> None:
+    with running(settings_at("12:00")) as pipeline:
         start = pipeline.now()
         pipeline.wait_until_clock(start + WATCHED / 2)
         assert_jobs_checkpoint_to_rocksdb(pipeline)
@@ -85,9 +91,9 @@ def test_at_noon_nothing_is_lost_when_the_task_manager_is_killed(pipeline_at: St
         assert jobs(pipeline).keys() == JOBS.keys()
 
 
-def test_over_midnight_the_next_day_takes_over(pipeline_at: Start) -> None:
+def test_over_midnight_the_next_day_takes_over(settings_at: SettingsAt) -> None:
     # The servers take some minutes of this clock to start: all is up before 23:50.
-    with pipeline_at("23:20", speed=30) as pipeline:
+    with running(settings_at("23:20", speed=30)) as pipeline:
         started = pipeline.settings.clock.anchor
         assert started
         today, tomorrow = started.date(), started.date() + dt.timedelta(days=1)
@@ -130,8 +136,8 @@ def bad_events(good: BaggageEvent) -> dict[str, tuple[bytes | None, bytes | None
     }
 
 
-def test_at_night_bad_records_are_dead_letters_and_change_nothing_else(pipeline_at: Start) -> None:
-    with pipeline_at("03:00") as pipeline:
+def test_at_night_bad_records_are_dead_letters_and_change_nothing_else(settings_at: SettingsAt) -> None:
+    with running(settings_at("03:00")) as pipeline:
         start = pipeline.now()
         pipeline.wait_for_rows("SELECT count() FROM {database}.bag_latest")
         events = TopicReader(EVENTS, pipeline.settings.kafka)
@@ -168,8 +174,70 @@ def test_at_night_bad_records_are_dead_letters_and_change_nothing_else(pipeline_
         assert_verified(pipeline)
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("BAGGAGE_"):
-            monkeypatch.delenv(name)
+def test_a_second_run_goes_on_where_the_first_was_stopped_with_ctrl_c(settings_at: SettingsAt) -> None:
+    settings = settings_at("06:00")
+    command = [sys.executable, "-m", "baggage.local", "run", "--speed", str(settings.clock.speed)]
+    environment = {**os.environ, **settings.environment()}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout
+        printed = []
+        for line in run.stdout:
+            printed.append(line)
+            if "freshness=" in line:
+                break
+        started = psutil.Process(run.pid).children(recursive=True)
+        run.send_signal(signal.SIGINT)
+        printed += run.stdout.readlines()
+    assert run.returncode == 0, printed
+    assert len(started) > 4, "Kafka, ClickHouse, Flink and the generator"
+    _, left = psutil.wait_procs(started, timeout=5)
+    assert left == [], "nothing is left"
+    assert any("first KPI row after" in line for line in printed)
+
+    with running(settings) as pipeline:
+        again = pipeline.settings.clock.anchor
+        assert again is not None
+        assert settings.clock.anchor is not None
+        assert again > settings.clock.anchor, "the clock goes on, not back to its configured start"
+        for job_id in jobs(pipeline).values():
+            restored = flink(pipeline, f"/jobs/{job_id}/checkpoints")["latest"]["restored"]
+            assert restored["is_savepoint"]
+        assert pipeline.wait_for_rows(rows_since(again + WATCHED / 2, ">="))
+        assert_verified(pipeline)
+
+
+def live_values(pipeline: Pipeline, topic: Topic) -> list[bytes]:
+    """What a compacted topic holds: the last value of each key that is no tombstone."""
+    reader = TopicReader(topic, pipeline.settings.kafka)
+    reader.read()
+    reader.close()
+    last = {record.key: record.value for record in reader.records}
+    return [value for value in last.values() if value is not None]
+
+
+def bytes_in(snapshot: str) -> int:
+    return sum(file.stat().st_size for file in Path(urlsplit(snapshot).path).iterdir())
+
+
+def test_what_is_done_is_let_go(settings_at: SettingsAt) -> None:
+    """Nobody publishes after the evening; 48 hours after the last arrival the jobs hold nothing of any bag."""
+    settings = settings_at("00:00", speed=1800)
+    assert settings.clock.anchor is not None
+    midnight = settings.clock.anchor - dt.timedelta(days=5)
+    settings.clock.anchor = midnight
+    settings.generator = GeneratorSettings(flights=24, passengers_mean=90, passengers_std=5)
+    with running(settings) as pipeline:
+        pipeline.wait_until_clock(midnight + dt.timedelta(hours=18))
+        pipeline.generator.stop()
+        schedules = [json.loads(value) for value in live_values(pipeline, SCHEDULE)]
+        last_arrival = max(dt.datetime.fromisoformat(schedule["arr_time"]) for schedule in schedules)
+        wait_until(lambda: len(live_values(pipeline, BAG_LATEST)) > 1000)
+        pipeline.wait_until_clock(last_arrival + RETENTION)
+        wait_until(lambda: not live_values(pipeline, BAG_LATEST))
+        report = verify(pipeline.settings, patience=60)
+        assert report.differences == []
+        assert report.compared["bag_current"] > 1000, "what was let go is still in the tables"
+        assert report.compared["itinerary_current"] == 0, "the oracle lets go as well"
+        schedules_kept = sum(map(len, live_values(pipeline, SCHEDULE)))
+        for savepoint in stop_all(pipeline.settings).values():
+            assert bytes_in(savepoint) < 50_000 + 2 * schedules_kept, "the schedules and Flink's own metadata"

@@ -95,6 +95,10 @@ class FlinkRest:
                 config = self.get(f"/jobs/{job['jid']}/config").get("execution-config", {})
                 yield RunningJob(job["jid"], job["name"], config.get("user-config", {}).get(_VERSION, ""))
 
+    def running_jobs(self) -> int:
+        """How many of our jobs process records at this moment."""
+        return sum(job["name"] in JOBS and job["state"] == "RUNNING" for job in self.get("/jobs/overview")["jobs"])
+
     def stop_with_savepoint(self, job: RunningJob, directory: str) -> str:
         """Stop a job and return the path of its savepoint. Raises SubmitError if it fails."""
         trigger = self.post(f"/jobs/{job.job_id}/stop", {"targetDirectory": directory, "drain": False})["request-id"]

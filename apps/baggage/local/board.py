@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich import box
@@ -14,18 +15,26 @@ from rich.text import Text
 from baggage.domain.alerts import LOW_LOAD_BEFORE_CUTOFF
 from baggage.local.board_data import Board
 
+
+@dataclass(frozen=True)
+class Health:
+    """How the pipeline itself is doing, beside what its tables say."""
+
+    running_jobs: int
+    jobs: int
+    events_per_second: float
+
+
 _STATE_STYLE = {"EXCEPTION": "magenta", "DELAYED_OR_REROUTED": "red", "AT_RISK_FOR_CONNECTION": "yellow"}
 _SEVERITY_STYLE = {"CRITICAL": "bold red", "WARN": "yellow"}
 _BAR = 24
 
 
-def render(board: Board, events_per_second: float, addresses: dict[str, str]) -> RenderableType:
+def render(board: Board, health: Health, addresses: dict[str, str]) -> RenderableType:
     """The board for a terminal."""
     places = "   ".join(f"[dim]{name}[/dim] {address}" for name, address in addresses.items())
     return Group(
-        Text.from_markup(
-            f"[bold]Baggage[/bold] {board.now:%Y-%m-%d %H:%M:%S} UTC   {_health(board, events_per_second)}"
-        ),
+        Text.from_markup(f"[bold]Baggage[/bold] {board.now:%Y-%m-%d %H:%M:%S} UTC   {_health(board, health)}"),
         Text.from_markup(places),
         _flights(board),
         Columns([_funnel(board), _troubled(board)]),
@@ -34,21 +43,24 @@ def render(board: Board, events_per_second: float, addresses: dict[str, str]) ->
     )
 
 
-def line(board: Board, events_per_second: float) -> str:
+def line(board: Board, health: Health) -> str:
     """The board in one line, for a log."""
     critical = sum(alert["severity"] == "CRITICAL" for alert in board.alerts)
     states = " ".join(f"{state}={count}" for state, count in sorted(board.itineraries.items()))
     return (
-        f"{board.now:%Y-%m-%dT%H:%M:%SZ} flights={len(board.flights)} expected={board.funnel['expected']} "
+        f"{board.now:%Y-%m-%dT%H:%M:%SZ} expected={board.funnel['expected']} "
         f"loaded={board.funnel['loaded']} alerts={len(board.alerts)} critical={critical} {states} "
-        f"events/s={events_per_second:.0f} freshness={_freshness(board)} dead_letters={board.dead_letters}"
+        f"jobs={health.running_jobs}/{health.jobs} events/s={health.events_per_second:.0f} "
+        f"freshness={_freshness(board)} dead_letters={board.dead_letters}"
     )
 
 
-def _health(board: Board, events_per_second: float) -> str:
+def _health(board: Board, health: Health) -> str:
     letters = f"[red]{board.dead_letters}[/red]" if board.dead_letters else "0"
+    jobs = f"{health.running_jobs}/{health.jobs}"
     return (
-        f"events/s {events_per_second:.0f}   freshness {_freshness(board)}   dead letters {letters}   "
+        f"jobs {jobs if health.running_jobs == health.jobs else f'[red]{jobs}[/red]'}   "
+        f"events/s {health.events_per_second:.0f}   freshness {_freshness(board)}   dead letters {letters}   "
         f"rows: {board.kpi_rows:,} KPI, {board.bag_rows:,} bag"
     )
 

@@ -16,8 +16,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from rich.console import Console
 from rich.live import Live
 
-from baggage.jobs.submit import SubmitError, stop_all
+from baggage.jobs.submit import JOBS, FlinkRest, SubmitError, stop_all
 from baggage.local import board, board_data, clock_file
+from baggage.local.board import Health
 from baggage.local.processes import Process, ProcessError
 from baggage.local.runtime import Runtime
 from baggage.provision.kafka import create_topics
@@ -51,6 +52,8 @@ def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Ite
         console.print(f"[dim]{time.monotonic() - started:5.0f} s[/dim]  {what}", highlight=False)
 
     file = settings.local.state_dir.resolve() / _CLOCK_FILE
+    if _speed_of_last_run(settings) not in (None, settings.clock.speed):
+        say("the last run had another speed: the deadlines it noted come at its pace; `make clean` starts afresh")
     settings = settings.model_copy(update={"clock": clock_file.resumed(settings.clock, file)})
     runtime = Runtime(settings)
     say("starting Kafka, ClickHouse and Flink ...")
@@ -80,6 +83,11 @@ def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Ite
             except SubmitError as error:
                 say(f"no savepoint ({error}); the next run goes on from the last checkpoint")
             clock_file.save(settings.clock, file)
+
+
+def _speed_of_last_run(settings: Settings) -> float | None:
+    file = settings.local.state_dir / ENVIRONMENT_FILE
+    return float(json.loads(file.read_text()).get("BAGGAGE_CLOCK__SPEED", 1)) if file.exists() else None
 
 
 def _submit(environment: dict[str, str], log: Path, stop: threading.Event) -> None:
@@ -112,20 +120,22 @@ def _show(runtime: Runtime, console: Console, stop: threading.Event) -> None:
         "Kafka": settings.kafka.bootstrap_servers,
         "logs": str(settings.local.state_dir / "logs"),
     }
+    flink = FlinkRest(runtime.flink.rest_url)
     rate = EventRate(settings.kafka.bootstrap_servers)
     live = Live(console=console, screen=True, auto_refresh=False) if sys.stdout.isatty() else None
     with connect(settings.clickhouse) as client, live or nullcontext():
         while not stop.is_set():
             clock_file.save(settings.clock, settings.local.state_dir / _CLOCK_FILE)
             try:
+                health = Health(flink.running_jobs(), len(JOBS), rate.per_second())
                 now = board_data.read(client, database, clock.now())
-            except ClickHouseError as error:
+            except (ClickHouseError, SubmitError) as error:
                 console.print(f"the board cannot be read: {error}", markup=False)
             else:
                 if live:
-                    live.update(board.render(now, rate.per_second(), addresses), refresh=True)
+                    live.update(board.render(now, health, addresses), refresh=True)
                 else:
-                    sys.stdout.write(board.line(now, rate.per_second()) + "\n")
+                    sys.stdout.write(board.line(now, health) + "\n")
                     sys.stdout.flush()
             stop.wait(_BOARD_SECONDS if live else _LINE_SECONDS)
 
