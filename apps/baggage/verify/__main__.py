@@ -11,18 +11,14 @@ from confluent_kafka import KafkaException
 from baggage.settings import Settings
 from baggage.verify.verification import Report, verify
 
-_MOST_SHOWN = 50
-
 
 def show(report: Report) -> None:
     """Print the report."""
     for table, rows in report.compared.items():
         differ = sum(difference.table == table for difference in report.differences)
         sys.stdout.write(f"{table:<24}{rows:>10,} rows compared{differ:>8,} differ\n")
-    for difference in report.differences[:_MOST_SHOWN]:
+    for difference in report.differences:
         sys.stdout.write(f"  {difference}\n")
-    if len(report.differences) > _MOST_SHOWN:
-        sys.stdout.write(f"  ... and {len(report.differences) - _MOST_SHOWN} more\n")
     sys.stdout.write(f"KPI ticks that were missed: {report.missed_ticks}\n")
     for score in report.scores:
         sys.stdout.write(f"{score}\n")
