@@ -24,7 +24,7 @@ def create_topics(settings: KafkaSettings) -> list[str]:
     Returns the names of those created. Raises KafkaException where the broker refuses, and ValueError for a topic
     with other partitions than declared: repartitioning moves keys, which is nothing to do in passing.
     """
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 4})
     created = [topic.name for topic in TOPICS if _create(admin, topic, settings)]
     _check_partitions(admin)
     for future in admin.incremental_alter_configs([_configuration(topic, settings) for topic in TOPICS]).values():
