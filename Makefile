@@ -46,6 +46,10 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 pyproject.toml
+
+lock: $(READY) ## write requirements.lock and those of the images anew from pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
-	@$(BIN)/uv pip compile --quiet --generate-hashes --all-extras --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	@$(COMPILE) --all-extras -o requirements.lock
+	@$(COMPILE) --constraints requirements.lock -o images/baggage/requirements.lock
+	@$(COMPILE) --constraints requirements.lock --extra flink -o images/flink/requirements.lock

@@ -20,7 +20,8 @@ from confluent_kafka import Producer
 from baggage.domain.dead_letters import parse_dead_letter
 from baggage.domain.events import BaggageEvent, parse_event
 from baggage.domain.schedule import RETENTION
-from baggage.jobs.submit import JOBS, stop_all
+from baggage.jobs.names import JOB_NAMES
+from baggage.jobs.submit import stop_all
 from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, DEAD_LETTER, EVENTS, SCHEDULE, Topic
 from baggage.settings import GeneratorSettings
 from baggage.verify.topics import TopicReader
@@ -69,7 +70,7 @@ def assert_acceptance(pipeline: Pipeline) -> None:
 
 def assert_jobs_checkpoint_to_rocksdb(pipeline: Pipeline) -> None:
     running = jobs(pipeline)
-    assert running.keys() == JOBS.keys()
+    assert running.keys() == set(JOB_NAMES)
     for job_id in running.values():
         assert flink(pipeline, f"/jobs/{job_id}/checkpoints")["counts"]["completed"] > 0
         config = flink(pipeline, f"/jobs/{job_id}/checkpoints/config")
@@ -88,7 +89,7 @@ def test_at_noon_nothing_is_lost_when_the_task_manager_is_killed(settings_at: Se
         assert_acceptance(pipeline)
         assert_verified(pipeline)
         assert task_manager.pid != killed
-        assert jobs(pipeline).keys() == JOBS.keys()
+        assert jobs(pipeline).keys() == set(JOB_NAMES)
 
 
 def test_over_midnight_the_next_day_takes_over(settings_at: SettingsAt) -> None:

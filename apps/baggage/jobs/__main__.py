@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from baggage import log
-from baggage.jobs.submit import SubmitError, submit_all
+from baggage.jobs.rest import FlinkError
+from baggage.jobs.submit import submit_all
 from baggage.settings import Settings
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     log.configure(settings.log_level)
     try:
         submit_all(settings)
-    except SubmitError as error:
+    except FlinkError as error:
         sys.exit(f"error: {error}")
 
 

@@ -19,6 +19,7 @@ from baggage.domain.bags import BagLatest, BagState, bag_latest
 from baggage.domain.events import BaggageEvent, parse_event
 from baggage.domain.records import RecordError
 from baggage.domain.schedule import RETENTION
+from baggage.jobs import names
 from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row, dead_letters_to_clickhouse
 from baggage.jobs.sinks import KEY_VALUE, clickhouse_time, columns_of, row_type, to_clickhouse, to_topic
 from baggage.jobs.sources import (
@@ -36,7 +37,7 @@ from baggage.jobs.timers import millis
 from baggage.provision.topics import BAG_LATEST, DEAD_LETTER, EVENTS
 from baggage.settings import Settings
 
-NAME = "BagLatest"
+NAME = names.BAG_LATEST
 TABLE = "bag_latest"
 # The table has no column for the alarm; it is for ItineraryStatus.
 COLUMNS = columns_of(BagLatest, without=("alarm",))

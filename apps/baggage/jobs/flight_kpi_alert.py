@@ -28,6 +28,7 @@ from baggage.domain.kpis import (
 from baggage.domain.records import RecordError
 from baggage.domain.schedule import RETENTION, FlightSchedule, is_done
 from baggage.domain.stages import Stage, stage_of
+from baggage.jobs import names
 from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
 from baggage.jobs.sinks import (
@@ -55,7 +56,7 @@ from baggage.jobs.timers import millis
 from baggage.provision.topics import ALERTS, DEAD_LETTER, EVENTS, SCHEDULE
 from baggage.settings import Settings
 
-NAME = "FlightKpiAlert"
+NAME = names.FLIGHT_KPI_ALERT
 KPI_TABLE = "flight_kpis"
 KPI_COLUMNS = columns_of(FlightKpi)
 ALERT_TABLE = "alerts"

@@ -34,6 +34,7 @@ from baggage.domain.notifications import notification
 from baggage.domain.records import RecordError
 from baggage.domain.schedule import RETENTION, Assignment, is_done, parse_assignment
 from baggage.domain.stages import Stage
+from baggage.jobs import names
 from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
 from baggage.jobs.sinks import KEY_VALUE, clickhouse_row, clickhouse_time, columns_of, row_type, to_clickhouse, to_topic
@@ -53,7 +54,7 @@ from baggage.jobs.timers import millis
 from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, DEAD_LETTER, NOTIFICATIONS, SCHEDULE
 from baggage.settings import Settings
 
-NAME = "ItineraryStatus"
+NAME = names.ITINERARY_STATUS
 STATUS_TABLE = "itinerary_status"
 STATUS_COLUMNS = columns_of(ItineraryStatus)
 NOTIFICATION_TABLE = "notifications"

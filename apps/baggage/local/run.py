@@ -16,7 +16,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from rich.console import Console
 from rich.live import Live
 
-from baggage.jobs.submit import JOBS, FlinkRest, SubmitError, stop_all
+from baggage.jobs.names import JOB_NAMES
+from baggage.jobs.rest import FlinkError, FlinkRest
+from baggage.jobs.submit import stop_all
 from baggage.local import board, board_data, clock_file
 from baggage.local.board import Health
 from baggage.local.processes import Process, ProcessError
@@ -80,7 +82,7 @@ def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Ite
             generator.stop()
             try:
                 stop_all(settings)
-            except SubmitError as error:
+            except FlinkError as error:
                 say(f"no savepoint ({error}); the next run goes on from the last checkpoint")
             clock_file.save(settings.clock, file)
 
@@ -127,9 +129,9 @@ def _show(runtime: Runtime, console: Console, stop: threading.Event) -> None:
         while not stop.is_set():
             clock_file.save(settings.clock, settings.local.state_dir / _CLOCK_FILE)
             try:
-                health = Health(flink.running_jobs(), len(JOBS), rate.per_second())
+                health = Health(flink.running_jobs(), len(JOB_NAMES), rate.per_second())
                 now = board_data.read(client, database, clock.now())
-            except (ClickHouseError, SubmitError) as error:
+            except (ClickHouseError, FlinkError) as error:
                 console.print(f"the board cannot be read: {error}", markup=False)
             else:
                 if live:
