@@ -1,13 +1,14 @@
 # Everything a developer types. `make` alone lists the targets.
 PYTHON ?= python3.11
 SPEED  ?= 1
+REVISION ?= main
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SOURCES := apps tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify clean test test-fast lint format lock
+.PHONY: help setup run verify clean up status open deploy down test test-fast test-cluster lint format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -31,11 +32,30 @@ verify: $(READY) ## recompute every table from the topics and compare
 clean: $(READY) ## forget everything that `make run` stored
 	@$(BIN)/python -m baggage.local clean
 
+up: $(READY) ## the cluster with everything in it (REPO_URL=… REVISION=…: follow that repository)
+	@$(BIN)/python -m baggage.cluster up --repo-url "$(REPO_URL)" --revision "$(REVISION)" \
+		--argocd-manifest "$(ARGOCD_MANIFEST)"
+
+status: $(READY) ## what runs in the cluster
+	@$(BIN)/python -m baggage.cluster status
+
+open: $(READY) ## the pages of the cluster, with their passwords
+	@$(BIN)/python -m baggage.cluster open
+
+deploy: $(READY) ## bring what is committed into the cluster: build, load, pin, commit, push
+	@$(BIN)/python -m baggage.cluster deploy
+
+down: $(READY) ## delete the cluster
+	@$(BIN)/python -m baggage.cluster down
+
 test: $(READY) lint ## all tests, with the end-to-end runs on Kafka, Flink and ClickHouse
 	@$(BIN)/python -m pytest
 
 test-fast: $(READY) ## the tests that start no server
 	@$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/local
+
+test-cluster: $(READY) ## the tests on the cluster that `make up` made
+	@$(BIN)/python -m pytest tests/cluster
 
 lint: $(READY) ## style and types
 	@$(BIN)/ruff check $(SOURCES)

@@ -26,6 +26,7 @@ _PROGRESS_SECONDS = 10
 _LONGEST_SLEEP = 0.2
 _LOOK_BACK = 50
 _TIMEOUT = 15
+_TRIES = 20
 
 logger = structlog.get_logger()
 
@@ -55,7 +56,9 @@ class Publisher:
         wait_for_topics(kafka, self._stop)
         if self._stop.is_set():
             return
-        newest = newest_ingest_time(kafka)
+        newest = self._newest_ingest_time()
+        if self._stop.is_set():
+            return
         start = first_publication(self._clock.now(), newest)
         logger.info("publishing", first_time=newest is None, since=start.isoformat(), speed=self._clock.speed)
         producer = Producer(
@@ -72,6 +75,16 @@ class Publisher:
         )
         self._publish(producer, start, first_time=newest is None)
         producer.flush()
+
+    def _newest_ingest_time(self) -> datetime | None:
+        """As `newest_ingest_time`; a broker that has just started may refuse for a moment. Raises PublishError."""
+        for _ in range(_TRIES):
+            try:
+                return newest_ingest_time(self._settings.kafka)
+            except PublishError as error:
+                logger.warning("waiting", reason=str(error))
+                self._stop.wait(1)
+        return newest_ingest_time(self._settings.kafka)
 
     def _publish(self, producer: Producer, start: datetime, *, first_time: bool) -> None:
         reported, count = time.monotonic(), 0

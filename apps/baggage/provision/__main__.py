@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import KafkaException
 
 from baggage import log
 from baggage.provision.kafka import create_topics
 from baggage.provision.schema import apply_schema
 from baggage.settings import Settings
+
+_PATIENCE = 120
+_BETWEEN_TRIES = 2
+
+T = TypeVar("T")
+
+logger = structlog.get_logger()
 
 
 def main() -> None:
@@ -19,11 +32,28 @@ def main() -> None:
     what = parser.parse_args().what
     settings = Settings()
     log.configure(settings.log_level)
-    logger = structlog.get_logger()
-    if what in ("topics", "all"):
-        logger.info("topics are there", created=create_topics(settings.kafka))
-    if what in ("schema", "all"):
-        logger.info("schema is applied", version=apply_schema(settings.clickhouse))
+    try:
+        if what in ("topics", "all"):
+            created = _patiently(lambda: create_topics(settings.kafka), KafkaException)
+            logger.info("topics are there", created=created)
+        if what in ("schema", "all"):
+            version = _patiently(lambda: apply_schema(settings.clickhouse), ClickHouseError)
+            logger.info("schema is applied", version=version)
+    except (KafkaException, ClickHouseError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _patiently(act: Callable[[], T], refusal: type[Exception]) -> T:
+    """Act again and again while the server refuses, as it may start after this process; after a while give up."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return act()
+        except refusal as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.info("waiting", reason=str(error).splitlines()[0])
+            time.sleep(_BETWEEN_TRIES)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The pipeline in a kind cluster, reconciled by Argo CD: `make up`, `status`, `open`, `deploy`, `down`."""
