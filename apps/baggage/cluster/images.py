@@ -64,7 +64,7 @@ def load(name: str) -> None:
 
 def pinned() -> dict[str, str]:
     """The tags in Git, by image."""
-    found = re.findall(r"- name: baggage-poc/(\S+)\n\s+newTag: (\S+)", (REPOSITORY / PINS).read_text())
+    found = re.findall(r"- name: baggage-poc/(\S+)\n\s+newTag: \"(\S+)\"", (REPOSITORY / PINS).read_text())
     return dict(found)
 
 
@@ -73,8 +73,8 @@ def pin(tags: dict[str, str]) -> list[str]:
     before = pinned()
     text = (REPOSITORY / PINS).read_text()
     for image, new in tags.items():
-        pattern = rf"(- name: {re.escape(repository(image))}\n\s+newTag: )\S+"
-        text, count = re.subn(pattern, rf"\g<1>{new}", text)
+        pattern = rf"(- name: {re.escape(repository(image))}\n\s+newTag: )\S+"  # quoted: 2740638246e0 is a number to YAML
+        text, count = re.subn(pattern, rf'\g<1>"{new}"', text)
         if count != 1:
             raise ClusterError(f"{PINS} does not name {repository(image)} once")
     (REPOSITORY / PINS).write_text(text)
