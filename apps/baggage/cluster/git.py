@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from baggage.cluster.commands import ClusterError, call, kubectl
 
 NAMESPACE = "git"
@@ -10,6 +12,8 @@ BRANCH = "main"
 #: The same repository, from outside and from inside of the cluster (argocd/kind.yaml, argocd/git-server).
 PUSH_URL = "http://127.0.0.1:30418/baggage.git"
 CLUSTER_URL = "http://git-server.git.svc/baggage.git"
+
+_PATIENCE = 60
 
 
 def serve() -> None:
@@ -24,7 +28,17 @@ def serve() -> None:
 
 def push() -> None:
     """Push the commit that is checked out. Raises ClusterError where the cluster has others that this one lacks."""
-    call("git", "push", REMOTE, f"HEAD:{BRANCH}")
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            call("git", "push", REMOTE, f"HEAD:{BRANCH}")
+        except ClusterError as error:
+            # The node's port leads to a new pod only some seconds after it is ready.
+            if "unable to access" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def head() -> str:

@@ -73,7 +73,8 @@ def pin(tags: dict[str, str]) -> list[str]:
     before = pinned()
     text = (REPOSITORY / PINS).read_text()
     for image, new in tags.items():
-        pattern = rf"(- name: {re.escape(repository(image))}\n\s+newTag: )\S+"  # quoted: 2740638246e0 is a number to YAML
+        # Quoted: to YAML some hexadecimal digits are a number.
+        pattern = rf"(- name: {re.escape(repository(image))}\n\s+newTag: )\S+"
         text, count = re.subn(pattern, rf'\g<1>"{new}"', text)
         if count != 1:
             raise ClusterError(f"{PINS} does not name {repository(image)} once")
