@@ -11,7 +11,17 @@ from baggage.cluster.commands import CLUSTER, REPOSITORY, ClusterError, call
 
 #: What an image is made from, besides its own folder under images/.
 SOURCES = {
-    "baggage": ("apps/baggage",),
+    "baggage": (
+        "apps/baggage/__init__.py",
+        "apps/baggage/clock.py",
+        "apps/baggage/log.py",
+        "apps/baggage/settings.py",
+        "apps/baggage/domain",
+        "apps/baggage/generator",
+        "apps/baggage/jobs",
+        "apps/baggage/provision",
+        "apps/baggage/verify",
+    ),
     "flink": (
         "apps/baggage/__init__.py",
         "apps/baggage/local/__init__.py",

@@ -60,4 +60,4 @@ def show_addresses() -> None:
     require_cluster()
     console = Console()
     for name, (url, login) in addresses().items():
-        console.print(f"{name:<8} {url}   {login}", highlight=False)
+        console.print(f"{name:<8} {url}   {login}", highlight=False, soft_wrap=True)
