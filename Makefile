@@ -55,7 +55,7 @@ test-fast: $(READY) ## the tests that start no server
 	@$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/local
 
 test-cluster: $(READY) ## the tests on the cluster that `make up` made
-	@$(BIN)/python -m pytest tests/cluster
+	@$(BIN)/python -m pytest -s tests/cluster
 
 lint: $(READY) ## style and types
 	@$(BIN)/ruff check $(SOURCES)

@@ -23,7 +23,8 @@ class Progress:
 
     def __call__(self, what: str) -> None:
         """Say it."""
-        self._console.print(f"[dim]{time.monotonic() - self._started:5.0f} s[/dim]  {what}", highlight=False, soft_wrap=True)
+        seconds = time.monotonic() - self._started
+        self._console.print(f"[dim]{seconds:5.0f} s[/dim]  {what}", highlight=False, soft_wrap=True)
 
 
 def components() -> set[str]:
