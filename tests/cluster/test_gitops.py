@@ -75,7 +75,7 @@ def test_changed_job_code_upgrades_the_jobs_through_savepoints(clone: Clone) -> 
 
 
 def test_a_manual_change_is_healed(clone: Clone) -> None:
-    def theme() -> str | None:
+    def theme() -> object:
         container = get("deployment", "grafana", "-n", NAMESPACE)["spec"]["template"]["spec"]["containers"][0]
         return {each["name"]: each.get("value") for each in container["env"]}["GF_USERS_DEFAULT_THEME"]
 

@@ -85,6 +85,8 @@ def newest_snapshot(settings: Settings, name: str) -> str | None:
     directory = jvm.org.apache.flink.core.fs.Path(_directory(settings, name))
     if directory.toUri().getScheme() != "file":
         configuration = jvm.org.apache.flink.configuration.GlobalConfiguration.loadConfiguration()
+        for key, value in settings.flink.job_options.items():
+            configuration.setString(key, value)
         plugins = jvm.org.apache.flink.core.plugin.PluginUtils.createPluginManagerFromRootFolder(configuration)
         jvm.org.apache.flink.core.fs.FileSystem.initialize(configuration, plugins)
     file_system = directory.getFileSystem()

@@ -75,7 +75,7 @@ class FlinkCluster:
         archives = [*_FLINK_HOME.glob("lib/*.jar"), *_FLINK_HOME.glob("opt/flink-python*.jar"), *flink_connectors(jars)]
         for archive in archives:
             (lib / archive.name).symlink_to(archive)
-        configuration = flink_configuration(port, tmp) | {"env.java.opts.all": _java_options()}
+        configuration = flink_configuration(port, tmp) | {"env.java.opts.all": java_options()}
         lines = [f"{key}: {json.dumps(value)}" for key, value in configuration.items()]
         (conf / "config.yaml").write_text("\n".join(lines) + "\n")
         for name in ("log4j-console.properties", "log4j-cli.properties", "log4j.properties"):
@@ -125,7 +125,7 @@ def flink_configuration(port: int, tmp: Path) -> dict[str, str]:
     }
 
 
-def _java_options() -> str:
+def java_options() -> str:
     """The module options of the distribution's own configuration, which Flink needs on a current Java."""
     shipped = (_FLINK_HOME / "conf" / "config.yaml").read_text()
     return " ".join(re.findall(r"--add-(?:opens|exports)=\S+", shipped))

@@ -1,7 +1,7 @@
 """The Java archives that pip does not bring, by Maven coordinate, checked against pinned SHA-256 sums.
 
-`python -m baggage.local.jars all|broker|connectors CACHE` downloads them and prints their paths; `lock` writes the
-sums anew.
+`python -m baggage.local.jars all|broker|connectors|plugins CACHE` downloads them and prints their paths; `lock`
+writes the sums anew.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ FLINK_CONNECTORS = (
     "org.apache.flink:flink-connector-base:2.2.1",
     "com.clickhouse:clickhouse-jdbc:0.9.6:all",
 )
+# Storage for checkpoints where there is no shared volume; Flink loads a plugin apart from all else. The newest for 2.2.
+FLINK_PLUGINS = ("org.apache.flink:flink-s3-fs-hadoop:2.2.0",)
 
 _LOCK = "jars.lock"
 
@@ -43,12 +45,18 @@ def kafka_broker(cache: Path) -> list[Path]:
 
 def flink_connectors(cache: Path) -> list[Path]:
     """The connectors of the jobs; what they need is inside them or in Flink."""
-    return _checked(_connectors(cache), _pinned())
+    return _checked(_alone(FLINK_CONNECTORS, cache), _pinned())
 
 
-def _connectors(cache: Path) -> list[Path]:
+def flink_plugins(cache: Path) -> list[Path]:
+    """The plugins of Flink, each complete in itself."""
+    return _checked(_alone(FLINK_PLUGINS, cache), _pinned())
+
+
+def _alone(coordinates: tuple[str, ...], cache: Path) -> list[Path]:
+    """The archives of these coordinates, without what they name as needed."""
     found = []
-    for coordinate in FLINK_CONNECTORS:
+    for coordinate in coordinates:
         _, artifact, version, *classifier = coordinate.split(":")
         name = "-".join([artifact, version, *classifier]) + ".jar"
         archives = _resolved(coordinate, cache, artifact)
@@ -88,18 +96,20 @@ def _sha256(path: Path) -> str:
 def main() -> None:
     """Print the paths of the archives, or pin them."""
     parser = argparse.ArgumentParser(prog="python -m baggage.local.jars", description=__doc__)
-    parser.add_argument("what", choices=("all", "broker", "connectors", "lock"))
+    parser.add_argument("what", choices=("all", "broker", "connectors", "plugins", "lock"))
     parser.add_argument("cache", type=Path, help="where to keep the archives")
     arguments = parser.parse_args()
     what, cache = arguments.what, arguments.cache
     if what == "lock":
-        archives = {*_resolved("+".join(KAFKA_BROKER), cache, "Kafka"), *_connectors(cache)}
+        archives = {*_resolved("+".join(KAFKA_BROKER), cache, "Kafka")}
+        archives |= {*_alone(FLINK_CONNECTORS + FLINK_PLUGINS, cache)}
         lines = sorted(f"{_sha256(path)}  {path.name}" for path in archives)
         Path(str(files(__package__).joinpath(_LOCK))).write_text("\n".join(lines) + "\n", encoding="utf-8")
         return
     try:
         found = kafka_broker(cache) if what in ("all", "broker") else []
         found += flink_connectors(cache) if what in ("all", "connectors") else []
+        found += flink_plugins(cache) if what in ("all", "plugins") else []
     except JarError as error:
         sys.exit(f"error: {error}")
     for archive in found:

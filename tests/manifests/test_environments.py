@@ -1,0 +1,323 @@
+"""What holds for an environment as a whole, and what makes each another."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import PurePath
+from typing import Any
+
+import pytest
+import yaml
+
+from baggage.cluster import argocd, git, images, secrets
+from baggage.cluster.status import ARGOCD_URL, FLINK_URL, GRAFANA_URL
+from tests.manifests.manifests import (
+    ENVIRONMENTS,
+    REPOSITORY,
+    Manifest,
+    build,
+    components,
+    containers,
+    environment,
+    find,
+    pod_template,
+    variables,
+)
+
+every_environment = pytest.mark.parametrize("name", ENVIRONMENTS)
+
+
+def names(manifests: list[Manifest], kind: str) -> set[str]:
+    """The names of all objects of a kind."""
+    return {each["metadata"]["name"] for each in manifests if each["kind"] == kind}
+
+
+def secrets_of(manifests: list[Manifest]) -> dict[str, set[str]]:
+    """The Secrets that are made where this is deployed, with their keys."""
+    external = [each for each in manifests if each["kind"] == "ExternalSecret"]
+    if not external:
+        return {name: set(keys) for name, keys in secrets.PASSWORDS.items()}
+    return {each["spec"]["target"]["name"]: {entry["secretKey"] for entry in each["spec"]["data"]} for each in external}
+
+
+@every_environment
+def test_every_object_that_is_named_exists(name: str) -> None:
+    manifests = environment(name)
+    maps, accounts = names(manifests, "ConfigMap"), names(manifests, "ServiceAccount")
+    known_secrets = secrets_of(manifests)
+    for workload in manifests:
+        template = pod_template(workload)
+        if template is None:
+            continue
+        pod = template["spec"]
+        assert pod["serviceAccountName"] in accounts
+        claims = names(manifests, "PersistentVolumeClaim")
+        mounted = {each["metadata"]["name"] for each in workload["spec"].get("volumeClaimTemplates", [])}
+        for volume in pod.get("volumes", []):
+            mounted.add(volume["name"])
+            if "configMap" in volume:
+                assert volume["configMap"]["name"] in maps
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in claims
+        for container in containers(pod):
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= mounted
+            for source in container.get("envFrom", []):
+                assert source["configMapRef"]["name"] in maps
+            for variable in container.get("env", []):
+                reference = variable.get("valueFrom", {}).get("secretKeyRef")
+                if reference:
+                    assert reference["key"] in known_secrets[reference["name"]]
+        if workload["kind"] == "StatefulSet":
+            assert workload["spec"]["serviceName"] in names(manifests, "Service")
+    for each in manifests:
+        if each["kind"] == "Ingress":
+            for rule in each["spec"]["rules"]:
+                for path in rule["http"]["paths"]:
+                    backend = path["backend"]["service"]
+                    service = find(manifests, "Service", backend["name"])
+                    ports = {port["name"] for port in service["spec"]["ports"]} | {
+                        port["port"] for port in service["spec"]["ports"]
+                    }
+                    assert set(backend["port"].values()) <= ports
+        if each["kind"] == "RoleBinding":
+            assert each["roleRef"]["name"] in names(manifests, "Role")
+            assert {subject["name"] for subject in each["subjects"]} <= accounts
+
+
+@every_environment
+def test_no_object_belongs_to_two_applications(name: str) -> None:
+    found = [
+        (each["kind"], each["metadata"]["name"])
+        for component in components(name)
+        for each in build(f"overlays/{name}/{component}")
+    ]
+    assert len(found) == len(set(found))
+
+
+@every_environment
+def test_everything_is_in_the_one_namespace_and_allowed_by_the_project(name: str) -> None:
+    project = find(build("argocd/apps"), "AppProject", "baggage")["spec"]
+    (destination,) = project["destinations"]
+    allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
+    for manifest in environment(name):
+        group, _, _ = manifest["apiVersion"].rpartition("/")
+        if manifest["kind"] == "Namespace":
+            assert {"group": group, "kind": "Namespace"} in project["clusterResourceWhitelist"]
+            assert manifest["metadata"]["name"] == destination["namespace"]
+        else:
+            assert (group, manifest["kind"]) in allowed
+            assert manifest["metadata"]["namespace"] == destination["namespace"]
+
+
+def test_the_project_allows_no_more_than_is_used() -> None:
+    project = find(build("argocd/apps"), "AppProject", "baggage")["spec"]
+    used = {
+        (each["apiVersion"].rpartition("/")[0], each["kind"]) for name in ENVIRONMENTS for each in environment(name)
+    }
+    assert {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]} <= used
+
+
+@every_environment
+def test_every_folder_is_picked_up_by_the_application_set(name: str) -> None:
+    root = yaml.safe_load((REPOSITORY / "argocd/root.yaml").read_text().replace("ENVIRONMENT", name))
+    patches: list[dict[str, Any]] = [
+        entry for patch in root["spec"]["source"]["kustomize"]["patches"] for entry in yaml.safe_load(patch["patch"])
+    ]
+    (pattern,) = (each["value"] for each in patches if each["path"].endswith("directories/0/path"))
+    for component in components(name):
+        assert PurePath(f"overlays/{name}/{component}").match(pattern)
+        assert build(f"overlays/{name}/{component}")
+
+
+def test_the_root_application_fills_every_blank_of_what_it_deploys() -> None:
+    blanks = ("REPO_URL", "REVISION", "ENVIRONMENT")
+    root = yaml.safe_load((REPOSITORY / "argocd/root.yaml").read_text())
+    patched = "".join(patch["patch"] for patch in root["spec"]["source"]["kustomize"]["patches"])
+    deployed = yaml.safe_dump_all(build("argocd/apps"))
+    for blank in blanks:
+        assert patched.count(blank) == deployed.count(blank)
+    assert root["spec"]["source"]["path"] == "argocd/apps"
+
+
+def test_all_services_are_watched_by_bounded_automatic_sync() -> None:
+    spec = find(build("argocd/apps"), "ApplicationSet", "baggage")["spec"]["template"]["spec"]
+    policy = spec["syncPolicy"]
+    assert policy["automated"] == {"prune": True, "selfHeal": True}
+    assert 0 < policy["retry"]["limit"] <= 10
+    assert {"ServerSideApply=true", "PruneLast=true", "FailOnSharedResource=true", "ApplyOutOfSyncOnly=true"} == set(
+        policy["syncOptions"]
+    )
+
+
+@every_environment
+def test_jobs_are_made_again_instead_of_changed(name: str) -> None:
+    for manifest in environment(name):
+        if manifest["kind"] == "Job":
+            assert manifest["metadata"]["annotations"] == {"argocd.argoproj.io/sync-options": "Force=true,Replace=true"}
+            assert "ttlSecondsAfterFinished" not in manifest["spec"]
+
+
+@every_environment
+def test_network_policies_let_pods_reach_what_they_use(name: str) -> None:
+    manifests = environment(name)
+    deny = find(manifests, "NetworkPolicy", "default-deny")["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    uses = {"BAGGAGE_KAFKA__": "kafka", "BAGGAGE_CLICKHOUSE__": "clickhouse", "BAGGAGE_FLINK__REST_URL": "flink"}
+    for workload in manifests:
+        template = pod_template(workload)
+        # Flink runs what others submit: its pods are asked for in their own file.
+        if template is None or workload["metadata"]["labels"]["app.kubernetes.io/name"] in ("flink", "flink-jobs"):
+            continue
+        text = yaml.safe_dump(template) + "".join(
+            yaml.safe_dump(find(manifests, "ConfigMap", source["configMapRef"]["name"])["data"])
+            for container in template["spec"]["containers"]
+            for source in container.get("envFrom", [])
+        )
+        for variable, server in uses.items():
+            if variable in text:
+                assert template["metadata"]["labels"].get(f"access.baggage/{server}") == "true", workload["metadata"]
+
+
+def test_the_laptops_ports_are_those_of_kind() -> None:
+    kind = yaml.safe_load((REPOSITORY / "argocd/kind.yaml").read_text())
+    mapped = {entry["containerPort"]: entry for entry in kind["nodes"][0]["extraPortMappings"]}
+    assert all(entry["listenAddress"] == "127.0.0.1" for entry in mapped.values())
+    assert all(entry["hostPort"] == port for port, entry in mapped.items())
+    manifests = [*environment("dev"), *build("argocd/git-server"), *build("argocd/install")]
+    node_ports = {
+        port["nodePort"]
+        for each in manifests
+        if each["kind"] == "Service"
+        for port in each["spec"]["ports"]
+        if "nodePort" in port
+    }
+    assert node_ports == mapped.keys()
+    urls = (ARGOCD_URL, FLINK_URL, GRAFANA_URL, git.PUSH_URL)
+    assert {int(re.findall(r":(\d+)", url)[0]) for url in urls} == mapped.keys()
+
+
+def test_the_cluster_is_the_kubernetes_that_the_schemas_are_of() -> None:
+    kind = yaml.safe_load((REPOSITORY / "argocd/kind.yaml").read_text())
+    namespace = find(build("base/namespace"), "Namespace", "baggage-poc")
+    version = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce-version"]
+    assert kind["nodes"][0]["image"].startswith(f"kindest/node:{version}.")
+
+
+def test_argocd_is_pinned() -> None:
+    assert argocd.VERSION in argocd.MANIFEST
+    assert re.fullmatch(r"[0-9a-f]{64}", argocd.MANIFEST_SHA256)
+    assert argocd.VERSION in (REPOSITORY / "argocd/install/kustomization.yaml").read_text()
+
+
+def test_the_git_server_calls_the_repository_what_argocd_calls_it() -> None:
+    deployment = find(build("argocd/git-server"), "Deployment", "git-server")
+    assert variables([], deployment["spec"]["template"]["spec"])["REPOSITORY_URL"] == git.CLUSTER_URL
+    namespace, service = git.NAMESPACE, find(build("argocd/git-server"), "Service", "git-server")
+    assert f"{service['metadata']['name']}.{namespace}.svc/" in git.CLUSTER_URL
+
+
+def test_every_image_of_ours_is_pinned_in_dev() -> None:
+    assert images.pinned().keys() == images.SOURCES.keys()
+    used = {
+        container["image"]
+        for each in [*environment("dev"), *build("argocd/git-server")]
+        if (template := pod_template(each))
+        for container in containers(template["spec"])
+    }
+    assert {name for name in used if name.startswith("baggage-poc/")} == {
+        f"{images.repository(image)}:{tag}" for image, tag in images.pinned().items()
+    }
+
+
+@pytest.mark.parametrize("image", images.SOURCES)
+def test_an_image_is_named_by_all_that_is_copied_into_it(image: str) -> None:
+    dockerfile = (REPOSITORY / "images" / image / "Dockerfile").read_text()
+    copied = {
+        source.rstrip("/")
+        for line in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+)$", dockerfile, re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    ours = {source for source in copied if not source.startswith(f"images/{image}")}
+    assert ours == set(images.SOURCES[image])
+
+
+def test_production_has_no_generator_and_dev_has_all() -> None:
+    assert set(components("dev")) == set(components("staging")) - {"secrets"}
+    assert set(components("production")) == set(components("staging")) - {"generator"}
+
+
+def test_dev_fits_a_laptop() -> None:
+    requests = [
+        container["resources"]["requests"]
+        for each in [*environment("dev"), *build("argocd/git-server")]
+        if (template := pod_template(each))
+        for container in template["spec"]["containers"]
+    ]
+    milli = sum(int(each["cpu"].removesuffix("m")) for each in requests)
+    mebi = sum(int(each["memory"].removesuffix("Mi")) for each in requests)
+    # Kubernetes itself asks for almost one CPU and 300 MiB, Argo CD takes 500 MiB, a rollout a second TaskManager.
+    assert milli <= 1000
+    assert mebi + 300 + 500 + 1600 <= 8 * 1024
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+class TestShared:
+    """What staging and production claim and dev does not."""
+
+    def test_brokers_are_spread_over_zones(self, name: str) -> None:
+        kafka = find(environment(name), "StatefulSet", "kafka")["spec"]
+        (spread,) = kafka["template"]["spec"]["topologySpreadConstraints"]
+        assert spread["topologyKey"] == "topology.kubernetes.io/zone"
+        assert spread["whenUnsatisfiable"] == "DoNotSchedule"
+        assert spread["labelSelector"]["matchLabels"].items() <= kafka["template"]["metadata"]["labels"].items()
+
+    def test_disruptions_are_bounded(self, name: str) -> None:
+        assert names(environment(name), "PodDisruptionBudget") == {"kafka", "clickhouse", "taskmanager"}
+
+    def test_flink_keeps_its_state_on_s3(self, name: str) -> None:
+        manifests = environment(name)
+        assert not names(manifests, "PersistentVolumeClaim")
+        bucket = f"s3://baggage-{name}-flink/"
+        for workload in ("jobmanager", "taskmanager"):
+            arguments = find(manifests, "Deployment", workload)["spec"]["template"]["spec"]["containers"][0]["args"]
+            options = dict(option.split("=", 1) for flag, option in itertools.pairwise(arguments) if flag == "-D")
+            assert options["high-availability.storageDir"].startswith(bucket)
+            assert options["fs.s3a.aws.credentials.provider"].endswith("WebIdentityTokenCredentialsProvider")
+        job = find(manifests, "Job", "flink-jobs")["spec"]["template"]["spec"]
+        assert variables(manifests, job)["BAGGAGE_FLINK__STATE_DIR"].startswith(bucket)
+        for account in ("flink", "flink-jobs"):
+            annotations = find(manifests, "ServiceAccount", account)["metadata"]["annotations"]
+            assert name in annotations["eks.amazonaws.com/role-arn"]
+
+    def test_parallelism_fits_the_task_managers(self, name: str) -> None:
+        manifests = environment(name)
+        replicas = find(manifests, "Deployment", "taskmanager")["spec"]["replicas"]
+        assert replicas > 1
+        job = find(manifests, "Job", "flink-jobs")["spec"]["template"]["spec"]
+        assert int(variables(manifests, job)["BAGGAGE_FLINK__PARALLELISM"]) == replicas
+
+    def test_pages_are_behind_tls_and_the_ingress_controller(self, name: str) -> None:
+        manifests = environment(name)
+        assert names(manifests, "Ingress") == {"grafana", "flink"}
+        for page in ("grafana", "flink"):
+            ingress = find(manifests, "Ingress", page)["spec"]
+            assert [rule["host"] for rule in ingress["rules"]] == ingress["tls"][0]["hosts"]
+            for entry in find(manifests, "NetworkPolicy", page)["spec"]["ingress"]:
+                assert entry["from"]
+        assert not any(each["kind"] == "Service" and each["spec"].get("type") == "NodePort" for each in manifests)
+
+    def test_secrets_come_by_reference(self, name: str) -> None:
+        manifests = environment(name)
+        assert not names(manifests, "Secret")
+        assert secrets_of(manifests) == {secret: set(keys) for secret, keys in secrets.PASSWORDS.items()}
+
+    def test_clickhouse_is_on_storage_with_snapshots(self, name: str) -> None:
+        (claim,) = find(environment(name), "StatefulSet", "clickhouse")["spec"]["volumeClaimTemplates"]
+        assert claim["spec"]["storageClassName"] == "backed-up-ssd"
+
+    def test_images_come_from_a_registry(self, name: str) -> None:
+        for each in environment(name):
+            if template := pod_template(each):
+                for container in containers(template["spec"]):
+                    assert not container["image"].startswith("baggage-poc/")
