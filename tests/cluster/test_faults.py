@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
 import pytest
 
-from baggage.cluster.commands import CLUSTER, NAMESPACE, call, kubectl
+from baggage.cluster.commands import CLUSTER, NAMESPACE, call, get, kubectl
+from baggage.jobs.names import BAG_LATEST
+from baggage.jobs.rest import RunningJob
 from tests.cluster.cluster import (
     jobs,
     pods_of,
@@ -69,3 +72,35 @@ def test_nothing_is_lost(fault: str, components: set[str]) -> None:
     wait_until(lambda: jobs() == before, "the same jobs, of the same ids")
     wait_for_checkpoints()
     print(verify(f"verify-{fault}"))
+
+
+def test_a_lost_job_goes_on_from_its_newest_checkpoint_and_is_never_there_twice(components: set[str]) -> None:
+    wait_for_checkpoints()
+    before = jobs()
+    lost, version = before[BAG_LATEST]
+    FLINK.cancel(RunningJob(lost, BAG_LATEST, version))
+    # Argo CD makes the deleted Job again; a rival does the same work at the same time.
+    template = get("job", "flink-jobs", "-n", NAMESPACE)["spec"]["template"]
+    for label in [each for each in template["metadata"]["labels"] if each.endswith(("controller-uid", "job-name"))]:
+        del template["metadata"]["labels"][label]
+    rival = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "flink-jobs-rival"},
+        "spec": {"template": template, "backoffLimit": 10},
+    }
+    kubectl("delete", "job", "flink-jobs", "-n", NAMESPACE)
+    kubectl("create", "-n", NAMESPACE, "-f", "-", text=json.dumps(rival))
+    try:
+        for name in ("flink-jobs", "flink-jobs-rival"):
+            wait_until(lambda name=name: get("job", name, "-n", NAMESPACE)["status"].get("succeeded"), name)  # type: ignore[misc]
+    finally:
+        kubectl("delete", "job", "flink-jobs-rival", "-n", NAMESPACE)
+    wait_until_good(components)
+    after = jobs()
+    found, _ = after.pop(BAG_LATEST)
+    del before[BAG_LATEST]
+    assert after == before
+    restored = FLINK.get(f"/jobs/{found}/checkpoints")["latest"]["restored"]
+    assert f"/{lost}/chk-" in restored["external_path"]
+    print(verify("verify-lost-job"))

