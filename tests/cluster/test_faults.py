@@ -12,6 +12,7 @@ from baggage.cluster.commands import CLUSTER, NAMESPACE, call, get, kubectl
 from baggage.jobs.names import BAG_LATEST
 from baggage.jobs.rest import RunningJob
 from tests.cluster.cluster import (
+    FLINK,
     jobs,
     pods_of,
     ready_pods_of,

