@@ -40,10 +40,11 @@ def up(repo_url: str | None, revision: str, manifest: str) -> None:
     require("docker", "kind", "kubectl", "git")
     git.require_committed("apps", "images", "base", "overlays", "argocd")
     say = Progress()
+    say(f"fetching Argo CD {argocd.VERSION} ...")
+    content = argocd.manifest(manifest)
+    say("building the images, creating the cluster ...")
     with ThreadPoolExecutor() as pool:
-        say("building the images, creating the cluster, fetching Argo CD ...")
         builds = {image: pool.submit(images.build, image) for image in images.SOURCES}
-        content = argocd.manifest(manifest)
         _create_cluster(say)
         say("installing Argo CD, loading the images ...")
         installed = pool.submit(argocd.install, content)
