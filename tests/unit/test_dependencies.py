@@ -41,6 +41,14 @@ def test_the_domain_imports_nothing_of_ours_and_one_library() -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_the_parts_never_import_each_other(part: str) -> None:
     for file, names in imports(part).items():
-        for other in {*PARTS, "local"} - {part}:
+        for other in {*PARTS, "local", "cluster"} - {part}:
             foreign = {name for name in names if name.startswith(f"baggage.{other}")} - SHARED
             assert not foreign, f"{file} imports {foreign}"
+
+
+def test_what_runs_in_the_small_image_does_not_need_flink() -> None:
+    files = imports("generator") | imports("provision") | imports("verify")
+    files |= {f"jobs/{name}.py": imports("jobs")[f"jobs/{name}.py"] for name in ("handover", "names", "release", "rest")}
+    for file, names in files.items():
+        assert not any(name.startswith("pyflink") for name in names), file
+        assert names & {"baggage.jobs.submit"} == set(), file
