@@ -48,7 +48,8 @@ def test_the_parts_never_import_each_other(part: str) -> None:
 
 def test_what_runs_in_the_small_image_does_not_need_flink() -> None:
     files = imports("generator") | imports("provision") | imports("verify")
-    files |= {f"jobs/{name}.py": imports("jobs")[f"jobs/{name}.py"] for name in ("handover", "names", "release", "rest")}
+    jobs = imports("jobs")
+    files |= {f"jobs/{name}.py": jobs[f"jobs/{name}.py"] for name in ("handover", "names", "release", "rest")}
     for file, names in files.items():
         assert not any(name.startswith("pyflink") for name in names), file
         assert names & {"baggage.jobs.submit"} == set(), file
