@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from itertools import pairwise
 
@@ -12,9 +13,11 @@ from baggage.domain.journey import (
     BagJourney,
     JourneyState,
     Progress,
+    bag_journey,
     bag_journey_state,
     connecting_leg,
     itinerary_state,
+    itinerary_status,
     next_deadline,
 )
 from baggage.domain.notifications import notification
@@ -177,6 +180,30 @@ def test_the_current_leg_is_that_of_the_worst_bag() -> None:
     bags = {"A": BagJourney(S.ON_CAROUSEL, 1), "B": BagJourney(S.ON_FLIGHT, 0)}
     assert itinerary_state("ITI1", "CUST1", 2, bags).current_leg_index == 0
     assert itinerary_state("ITI1", "CUST1", 1, {"A": bags["A"]}).current_leg_index == 1
+
+
+def test_a_bag_tells_its_flight_and_the_connection_that_it_has_yet_to_make() -> None:
+    def flights(leg: int, stage: Stage) -> tuple[str, str]:
+        journey = bag_journey(LEGS, Progress(leg, stage), SCHEDULES.get, EARLY)
+        return journey.flight_id, journey.connection
+
+    inbound, onward = (leg.flight_id for leg in LEGS)
+    assert flights(0, Stage.EXPECTED) == flights(0, Stage.OFFLOADED) == (inbound, onward)
+    assert flights(1, Stage.MAKEUP) == (onward, onward)
+    assert flights(1, Stage.LOADED) == (onward, "")
+
+
+def test_the_row_of_an_itinerary_says_where_each_bag_is() -> None:
+    bags = {"A": BagJourney(S.ON_FLIGHT, 0, "BR025|2026-01-04|LHR->AMS", "BR610|2026-01-04|AMS->FRA")}
+    row = itinerary_status(itinerary_state("ITI1", "CUST1", 1, bags), DEPARTURE)
+    assert json.loads(row.details_json) == {
+        "A": {
+            "journey_state": "ON_FLIGHT",
+            "leg_index": 0,
+            "flight_id": "BR025|2026-01-04|LHR->AMS",
+            "connection": "BR610|2026-01-04|AMS->FRA",
+        }
+    }
 
 
 def test_a_notification_comes_only_with_a_change_and_its_id_names_itinerary_type_and_version() -> None:

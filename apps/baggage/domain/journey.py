@@ -120,10 +120,26 @@ def next_deadline(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, no
 
 
 class BagJourney(msgspec.Struct, frozen=True, array_like=True):
-    """Where one bag of an itinerary is."""
+    """Where one bag of an itinerary is.
+
+    `flight_id` is the flight of its leg, and `connection` the later flight that it has yet to be loaded on, or empty.
+    """
 
     journey_state: JourneyState
     leg_index: int
+    flight_id: str = ""
+    connection: str = ""
+
+
+def bag_journey(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> BagJourney:
+    """The journey of a bag at `now`."""
+    connection = connecting_leg(legs, bag)
+    return BagJourney(
+        journey_state=bag_journey_state(legs, bag, schedules, now),
+        leg_index=bag.leg_index,
+        flight_id=legs[min(bag.leg_index, len(legs) - 1)].flight_id,
+        connection=connection.flight_id if connection else "",
+    )
 
 
 class ItineraryState(msgspec.Struct, frozen=True):
@@ -161,7 +177,7 @@ def itinerary_state(
 
 
 class ItineraryStatus(Record, frozen=True, kw_only=True):
-    """A row of itinerary_status; `details_json` is a JSON object: bag id to journey state and leg."""
+    """A row of itinerary_status; `details_json` is a JSON object: bag id to the fields of `BagJourney`."""
 
     ts: Time
     itinerary_id: Text
@@ -179,9 +195,7 @@ class ItineraryStatus(Record, frozen=True, kw_only=True):
 
 def itinerary_status(state: ItineraryState, now: datetime) -> ItineraryStatus:
     """The row that says the state of an itinerary."""
-    details = {
-        bag_id: {"journey_state": bag.journey_state, "leg_index": bag.leg_index} for bag_id, bag in state.bags.items()
-    }
+    details = {bag_id: msgspec.structs.asdict(bag) for bag_id, bag in state.bags.items()}
     return ItineraryStatus(
         ts=now,
         itinerary_id=state.itinerary_id,

@@ -24,7 +24,7 @@ from baggage.domain.journey import (
     ItineraryStatus,
     Progress,
     Schedules,
-    bag_journey_state,
+    bag_journey,
     connecting_leg,
     itinerary_state,
     itinerary_status,
@@ -175,7 +175,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         if assignment is None:
             return
         now, schedules, progress = self._clock.now(), self._schedules(ctx), bag.progress()
-        journey = BagJourney(bag_journey_state(assignment.legs, progress, schedules, now), bag.leg_index)
+        journey = bag_journey(assignment.legs, progress, schedules, now)
         if journey != bag.told:
             bag.told = journey
             update = _BagUpdate(assignment.bag_id, assignment.customer_id, assignment.bags_in_itinerary, journey)

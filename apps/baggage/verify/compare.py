@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 
 from baggage.domain.alerts import LOW_LOAD_BEFORE_CUTOFF, Alert, evaluate
 from baggage.domain.bags import bag_latest
-from baggage.domain.journey import BagJourney, JourneyState
+from baggage.domain.journey import BagJourney
 from baggage.domain.kpis import KPI_INTERVAL, FlightKpi, flight_kpi, is_active
 from baggage.domain.notifications import Notification
 from baggage.domain.stages import Stage
@@ -138,8 +138,7 @@ def _itineraries(comparison: Comparison, query: Query, oracle: Oracle, now: date
 
 
 def _details(details_json: str) -> object:
-    details = msgspec.json.decode(details_json)
-    return {bag_id: BagJourney(JourneyState(bag["journey_state"]), bag["leg_index"]) for bag_id, bag in details.items()}
+    return {bag_id: BagJourney(**bag) for bag_id, bag in msgspec.json.decode(details_json).items()}
 
 
 def _alerts(comparison: Comparison, query: Query, outputs: Outputs) -> None:

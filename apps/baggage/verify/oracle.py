@@ -12,7 +12,7 @@ from baggage.domain.journey import (
     BagJourney,
     ItineraryState,
     Progress,
-    bag_journey_state,
+    bag_journey,
     itinerary_state,
 )
 from baggage.domain.kpis import StageCounts
@@ -104,9 +104,10 @@ class Oracle:
                 continue
             state = self.bags.get(bag_id)
             progress = Progress(state.position[0], state.position[1], state.alarm) if state else Progress()
-            journey_state = bag_journey_state(assignment.legs, progress, self.schedules.get, now)
             itinerary_id = assignment.itinerary_id
-            journeys.setdefault(itinerary_id, {})[bag_id] = BagJourney(journey_state, progress.leg_index)
+            journeys.setdefault(itinerary_id, {})[bag_id] = bag_journey(
+                assignment.legs, progress, self.schedules.get, now
+            )
             about[itinerary_id] = assignment
         return {
             itinerary_id: itinerary_state(
