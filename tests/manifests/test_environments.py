@@ -58,6 +58,8 @@ def test_every_object_that_is_named_exists(name: str) -> None:
             mounted.add(volume["name"])
             if "configMap" in volume:
                 assert volume["configMap"]["name"] in maps
+            for source in volume.get("projected", {}).get("sources", []):
+                assert source["configMap"]["name"] in maps
             if "persistentVolumeClaim" in volume:
                 assert volume["persistentVolumeClaim"]["claimName"] in claims
         for container in containers(pod):
@@ -197,6 +199,17 @@ def test_the_laptops_ports_are_those_of_kind() -> None:
     assert {int(re.findall(r":(\d+)", url)[0]) for url in urls} == mapped.keys()
 
 
+@every_environment
+def test_grafana_knows_its_own_address(name: str) -> None:
+    manifests = environment(name)
+    pod = find(manifests, "Deployment", "grafana")["spec"]["template"]["spec"]
+    if name == "dev":
+        address = GRAFANA_URL
+    else:
+        address = f"https://{find(manifests, 'Ingress', 'grafana')['spec']['rules'][0]['host']}"
+    assert variables(manifests, pod)["GF_SERVER_ROOT_URL"] == f"{address}/"
+
+
 def test_the_cluster_is_the_kubernetes_that_the_schemas_are_of() -> None:
     kind = yaml.safe_load((REPOSITORY / "argocd/kind.yaml").read_text())
     namespace = find(build("base/namespace"), "Namespace", "baggage-poc")
@@ -310,7 +323,19 @@ class TestShared:
     def test_secrets_come_by_reference(self, name: str) -> None:
         manifests = environment(name)
         assert not names(manifests, "Secret")
-        assert secrets_of(manifests) == {secret: set(keys) for secret, keys in secrets.PASSWORDS.items()}
+        as_in_dev = {secret: set(keys) for secret, keys in secrets.PASSWORDS.items()}
+        assert secrets_of(manifests) == as_in_dev | {"grafana-smtp": {"password"}}
+
+    def test_alerts_leave_by_mail_to_somebody(self, name: str) -> None:
+        manifests = environment(name)
+        grafana = find(manifests, "Deployment", "grafana")["spec"]["template"]
+        given = variables(manifests, grafana["spec"])
+        assert given["GF_SMTP_ENABLED"] == "true"
+        assert all("@" in given[variable] for variable in ("OPERATIONS_EMAIL", "PLATFORM_EMAIL"))
+        mail = find(manifests, "NetworkPolicy", "grafana-mail")["spec"]
+        assert mail["podSelector"]["matchLabels"].items() <= grafana["metadata"]["labels"].items()
+        ports = {port["port"] for rule in mail["egress"] for port in rule["ports"]}
+        assert int(given["GF_SMTP_HOST"].rpartition(":")[2]) in ports
 
     def test_clickhouse_is_on_storage_with_snapshots(self, name: str) -> None:
         (claim,) = find(environment(name), "StatefulSet", "clickhouse")["spec"]["volumeClaimTemplates"]

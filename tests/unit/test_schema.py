@@ -128,9 +128,25 @@ def test_the_schema_has_a_version() -> None:
 
 
 def test_the_view_of_bags_knows_the_stages_in_order() -> None:
-    listed = re.search(r"indexOf\(\[(.*?)\]", schema_sql(), re.DOTALL)
-    assert listed
-    assert re.findall(r"'(\w+)'", listed[1]) == [stage.name for stage in Stage]
+    lists = re.findall(r"indexOf\(\[(.*?)\]", schema_sql(), re.DOTALL)
+    assert lists
+    for listed in lists:
+        assert re.findall(r"'(\w+)'", listed) == [stage.name for stage in Stage]
+
+
+def test_the_views_of_a_time_say_the_same_as_the_current_ones() -> None:
+    """Each view `…_at` is its view `…_current` with the two bounds of time."""
+    bounds = "WHERE ts > {since:DateTime} AND ts <= {at:DateTime} "
+    views = {
+        found[1]: " ".join(statement.split()).partition(" AS ")[2]
+        for statement in statements(DATABASE)
+        if (found := re.search(r"VIEW \w+\.(\w+)", statement))
+    }
+    of_a_time = [name for name in views if name.endswith("_at")]
+    assert len(of_a_time) == 3
+    for name in of_a_time:
+        assert bounds in views[name]
+        assert views[name].replace(bounds, "") == views[name.replace("_at", "_current")]
 
 
 def test_the_current_views_are_not_fooled_by_a_replay(tmp_path: Path) -> None:

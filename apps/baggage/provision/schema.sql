@@ -1,7 +1,7 @@
 -- The database of the specification's section 7: five append-only tables, one more for dead letters, and views of the
 -- current state. Every statement may be run again. {database} is the setting BAGGAGE_CLICKHOUSE__DATABASE.
 -- Raise the version below with every change.
--- version: 1
+-- version: 2
 
 CREATE DATABASE IF NOT EXISTS {database};
 
@@ -152,3 +152,31 @@ SELECT *
 FROM {database}.dead_letters
 ORDER BY ts
 LIMIT 1 BY source_topic, source_partition, source_offset;
+
+-- The same at a time of the past, from the rows later than `since` up to `at`: what dashboards show for the end of their
+-- time range. A bound on both sides lets ClickHouse read only the days in between.
+CREATE OR REPLACE VIEW {database}.flight_at AS
+SELECT *
+FROM {database}.flight_kpis
+WHERE ts > {since:DateTime} AND ts <= {at:DateTime}
+ORDER BY ts DESC, checked_in + inducted + cleared + makeup + loaded DESC
+LIMIT 1 BY flight_id;
+
+CREATE OR REPLACE VIEW {database}.bag_at AS
+SELECT *
+FROM {database}.bag_latest
+WHERE ts > {since:DateTime} AND ts <= {at:DateTime}
+ORDER BY
+    leg_index DESC,
+    indexOf(['EXPECTED', 'CHECKED_IN', 'INDUCTED', 'CLEARED', 'MAKEUP', 'LOADED', 'OFFLOADED', 'CAROUSEL'], stage) DESC,
+    last_event_time DESC,
+    last_scan_point DESC,
+    ts DESC
+LIMIT 1 BY bag_id;
+
+CREATE OR REPLACE VIEW {database}.itinerary_at AS
+SELECT *
+FROM {database}.itinerary_status
+WHERE ts > {since:DateTime} AND ts <= {at:DateTime}
+ORDER BY ts DESC
+LIMIT 1 BY itinerary_id;

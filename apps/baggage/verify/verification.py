@@ -57,9 +57,9 @@ def verify(settings: Settings, patience: float = 60, progress: Callable[[str], N
     """Compare every table with the oracle.
 
     A difference counts only if it lasts: records that are on their way differ for a moment. `patience` is for how
-    many seconds differences may take to go away.
+    many seconds the differences may not become fewer before they count.
     """
-    started = time.monotonic()
+    started = better = time.monotonic()
     clock = settings.clock.clock()
     readers = {
         topic: TopicReader(topic, settings.kafka)
@@ -89,8 +89,10 @@ def verify(settings: Settings, patience: float = 60, progress: Callable[[str], N
                     yield compare(query, oracle, _outputs(readers), clock.now())
 
             for look, lasting in persistent(looks()):
+                if not report.compared or len(lasting) < len(report.differences):
+                    better = time.monotonic()
                 report.compared, report.differences = look.compared, lasting
-                if not lasting or time.monotonic() - started > patience:
+                if not lasting or time.monotonic() - better > patience:
                     break
                 progress(f"{len(lasting)} differences, which may be on their way")
                 time.sleep(_BETWEEN_LOOKS)

@@ -1,0 +1,1 @@
+"""Renders `grafonnet/` into `base/grafana`: `make dashboards`."""

@@ -1,0 +1,17 @@
+local dashboards = import 'dashboards.libsonnet';
+local panels = import 'panels.libsonnet';
+local rules = import 'rules.libsonnet';
+
+local panel(rule) = panels.text(rule.title, 'What to do when this alert comes.', rule.runbook);
+
+dashboards.new(
+  'Runbooks',
+  dashboards.uids.runbooks,
+  'What each alert means, what to check, and what to do.',
+  [],
+  [
+    { height: 13, panels: [{ width: 12, panel: panel(rule) } for rule in pair] }
+    for pair in [rules.all[0:2], rules.all[2:4]]
+  ],
+  refresh='',
+)

@@ -1,0 +1,612 @@
+// Every query, once: dashboards, variables and alert rules take theirs from here.
+//
+// "Now" is the end of the time range ($__toTime), so that every dashboard can be taken back to any time of the last days.
+local facts = std.extVar('facts');
+
+local now = '$__toTime';
+local quoted(values) = std.join(', ', ["'%s'" % value for value in values]);
+local stageRank(column) = 'indexOf([%s], %s)' % [quoted(facts.stages), column];
+local loadedRank = std.find(facts.loaded, facts.stages)[0] + 1;
+local origin(flight) = "substring(splitByChar('|', %s)[3], 1, 3)" % flight;
+local destination(flight) = "substring(splitByChar('|', %s)[3], 6, 3)" % flight;
+// Of a departure board: the flight and where it goes, without the date.
+local ofAirport(flight) = '$__conditionalAll(%s IN (${airport:singlequote}), $airport)' % origin(flight);
+
+// Bags are checked in up to 4 hours before departure and connect for up to 3: what is on its way has spoken since then.
+local flights = 'flight_at(since = %s - INTERVAL %d HOUR, at = %s)' % [now, facts.activeHours, now];
+local bags = 'bag_at(since = %s - INTERVAL 36 HOUR, at = %s)' % [now, now];
+local itineraries = 'itinerary_at(since = %s - INTERVAL 36 HOUR, at = %s)' % [now, now];
+
+local bagsInDetails =
+  "JSONExtract(details_json, 'Map(String, Tuple(journey_state String, leg_index UInt8, flight_id String, connection String))')";
+
+// The bags of itineraries, one row each, with the fields that itinerary_status.details_json has of them.
+local bagsOf(source) = |||
+  SELECT
+      itinerary_id,
+      ts,
+      bag.1 AS bag_id,
+      bag.2.journey_state AS bag_state,
+      bag.2.leg_index AS leg_index,
+      bag.2.flight_id AS flight_id,
+      bag.2.connection AS connection
+  FROM (%s)
+  ARRAY JOIN %s AS bag
+||| % [source, bagsInDetails];
+
+local troubled(state) = '%s IN (%s)' % [state, quoted(facts.troubled)];
+
+// Departures within the time range that the airports of the variable have, with what was loaded when.
+local departures = |||
+  SELECT
+      flight_id,
+      any(dep_time) AS departure,
+      max(expected_bags) AS expected,
+      maxIf(loaded, ts <= bag_cutoff_time) AS loaded_at_cutoff,
+      max(loaded) AS loaded_at_departure
+  FROM flight_kpis
+  WHERE ts > $__fromTime - INTERVAL %d HOUR AND ts <= $__toTime
+    AND dep_time > $__fromTime AND dep_time <= $__toTime
+    AND %s
+  GROUP BY flight_id
+||| % [facts.activeHours, ofAirport('flight_id')];
+
+// The bags of those departures, each with the cause for which it was mishandled, or ''.
+local outcomes = |||
+  SELECT bag_id, departure, flight_id, bag_state,
+      multiIf(
+          bag_state = 'EXCEPTION', 'screening exception',
+          bag_state = 'DELAYED_OR_REROUTED', 'missed connection',
+          of_bags.leg_index = 0 AND %(rank)s < %(loaded)d, 'not loaded',
+          ''
+      ) AS cause
+  FROM (%(bags)s) AS of_bags
+  INNER JOIN (%(departures)s) AS departures ON departures.flight_id = of_bags.flight_id
+  LEFT JOIN (SELECT bag_id AS seen_bag, stage FROM %(latest)s) AS latest ON latest.seen_bag = of_bags.bag_id
+||| % {
+  rank: stageRank('stage'),
+  loaded: loadedRank,
+  bags: bagsOf('SELECT * FROM ' + itineraries),
+  departures: departures,
+  latest: bags,
+};
+
+{
+  // -- variables: the first column is the value, the second the label
+
+  flightOptions: |||
+    SELECT flight_id, concat(flight_id, '  ', formatDateTime(dep_time, '%%H:%%i')) AS label
+    FROM %s
+    ORDER BY dep_time <= $__toTime, missing = 0, abs(dateDiff('second', $__toTime, bag_cutoff_time))
+  ||| % flights,
+
+  airportOptions: |||
+    SELECT DISTINCT %s AS airport FROM %s ORDER BY airport
+  ||| % [origin('flight_id'), flights],
+
+  itineraryOptions: |||
+    SELECT itinerary_id FROM %s
+    ORDER BY indexOf([%s], journey_state) = 0, ts DESC
+    LIMIT 500
+  ||| % [itineraries, quoted(facts.troubled)],
+
+  bagOptions: |||
+    SELECT bag_id FROM (%s)
+    ORDER BY indexOf([%s], bag_state) = 0, ts DESC
+    LIMIT 500
+  ||| % [bagsOf('SELECT * FROM %s ORDER BY indexOf([%s], journey_state) = 0, ts DESC LIMIT 500' % [itineraries, quoted(facts.troubled)]), quoted(facts.troubled)],
+
+  // -- flights
+
+  // What there is to know at a glance, in one row.
+  totals: |||
+    WITH open AS (
+        SELECT bag_cutoff_time, missing FROM %(flights)s WHERE dep_time > $__toTime AND %(airport)s
+    ),
+    (SELECT groupArray(journey_state) FROM %(itineraries)s) AS states
+    SELECT
+        (SELECT countIf(bag_cutoff_time > $__toTime) FROM open) AS flights_open,
+        (SELECT sumIf(missing, bag_cutoff_time <= $__toTime + INTERVAL %(soon)d MINUTE) FROM open) AS bags_missing,
+        countEqual(states, 'AT_RISK_FOR_CONNECTION') AS at_risk,
+        countEqual(states, 'DELAYED_OR_REROUTED') AS delayed,
+        (
+            SELECT uniqExact(flight_id, rule_id) FROM alerts
+            WHERE created_at > $__toTime - INTERVAL 2 MINUTE AND created_at <= $__toTime
+        ) AS alerts_now,
+        (
+            SELECT maxOrNull(freshness_sec) FROM flight_kpis
+            WHERE ts > $__toTime - INTERVAL 2 MINUTE AND ts <= $__toTime
+        ) AS freshness
+  ||| % { flights: flights, itineraries: itineraries, airport: ofAirport('flight_id'), soon: facts.lowLoadMinutes },
+
+  flightsByUrgency: |||
+    SELECT
+        flight_id,
+        dep_time,
+        floor(dateDiff('second', $__toTime, bag_cutoff_time) / 60) AS minutes_to_cutoff,
+        expected_bags,
+        checked_in,
+        makeup,
+        loaded,
+        loaded_pct,
+        missing
+    FROM %s
+    WHERE dep_time > $__toTime AND dep_time <= $__toTime + INTERVAL ${hours} HOUR AND %s
+    ORDER BY missing DESC, loaded_pct
+  ||| % [flights, ofAirport('flight_id')],
+
+  loadedOverTime: |||
+    SELECT $__timeInterval(ts) AS time, flight_id, max(loaded_pct) AS loaded
+    FROM flight_kpis
+    WHERE flight_id IN (${flight:singlequote}) AND $__timeFilter(ts)
+    GROUP BY time, flight_id
+    ORDER BY time
+  |||,
+
+  cutoffs: |||
+    SELECT bag_cutoff_time AS time, concat('Cutoff ', flight_id) AS text
+    FROM (SELECT DISTINCT flight_id, bag_cutoff_time FROM flight_kpis
+          WHERE flight_id IN (${flight:singlequote}) AND $__timeFilter(ts))
+  |||,
+
+  // The selected flights, or all of the table where none is selected.
+  funnel: |||
+    SELECT
+        sum(expected_bags) AS expected,
+        sum(checked_in) AS checked_in,
+        sum(inducted) AS inducted,
+        sum(cleared) AS cleared,
+        sum(makeup) AS makeup,
+        sum(loaded) AS loaded
+    FROM %s
+    WHERE dep_time > $__toTime AND dep_time <= $__toTime + INTERVAL ${hours} HOUR AND %s
+    HAVING count() > 0
+  ||| % [flights, ofAirport('flight_id')],
+
+  // -- one flight
+
+  flightSummary: |||
+    SELECT
+        toUnixTimestamp(dep_time) * 1000 AS departs,
+        floor(dateDiff('second', $__toTime, bag_cutoff_time) / 60) AS minutes_to_cutoff,
+        expected_bags,
+        checked_in,
+        loaded,
+        loaded_pct,
+        missing
+    FROM flight_kpis
+    WHERE flight_id = ${flight:singlequote} AND ts <= $__toTime
+    ORDER BY ts DESC, checked_in + inducted + cleared + makeup + loaded DESC
+    LIMIT 1
+  |||,
+
+  // Bags that the flight expects and that are not loaded on it: seen or not, and connecting ones that are still elsewhere.
+  missingBags: |||
+    WITH expected AS (
+        SELECT * FROM (%(bags)s)
+        WHERE flight_id = ${flight:singlequote} OR connection = ${flight:singlequote}
+    )
+    SELECT
+        bag_id,
+        if(stage = '', 'EXPECTED', stage) AS stage,
+        if(last_scan_point = '', 'not seen yet', last_scan_point) AS last_scan_point,
+        if(stage = '', NULL, dateDiff('second', last_event_time, $__toTime)) AS last_seen,
+        itinerary_id,
+        bag_state AS journey_state,
+        if(connection = '', NULL, connection) AS connection
+    FROM expected
+    LEFT JOIN (
+        SELECT bag_id, flight_id AS seen_on, stage, last_scan_point, last_event_time FROM %(latest)s
+    ) AS latest USING bag_id
+    WHERE connection = ${flight:singlequote}
+       OR NOT (seen_on = ${flight:singlequote} AND %(rank)s >= %(loaded)d)
+    ORDER BY last_event_time
+  ||| % {
+    bags: bagsOf('SELECT * FROM %s WHERE position(details_json, ${flight:singlequote}) > 0' % itineraries),
+    latest: bags,
+    rank: stageRank('stage'),
+    loaded: loadedRank,
+  },
+
+  stagesOverTime: |||
+    SELECT
+        $__timeInterval(ts) AS time,
+        max(expected_bags) AS expected,
+        max(checked_in) AS checked_in,
+        max(inducted) AS inducted,
+        max(cleared) AS cleared,
+        max(makeup) AS makeup,
+        max(loaded) AS loaded
+    FROM flight_kpis
+    WHERE flight_id = ${flight:singlequote} AND $__timeFilter(ts)
+    GROUP BY time
+    ORDER BY time
+  |||,
+
+  flightAlerts: |||
+    SELECT
+        created_at,
+        severity,
+        rule_id,
+        JSONExtractUInt(payload_json, 'missing') AS missing,
+        JSONExtractUInt(payload_json, 'loaded') AS loaded,
+        JSONExtractUInt(payload_json, 'expected_bags') AS expected_bags
+    FROM alerts
+    WHERE flight_id = ${flight:singlequote} AND $__timeFilter(created_at)
+    ORDER BY created_at DESC
+    LIMIT 1 BY alert_id
+  |||,
+
+  // -- itineraries
+
+  troubledCounts: |||
+    SELECT
+        countIf(journey_state = 'AT_RISK_FOR_CONNECTION') AS at_risk,
+        countIf(journey_state = 'DELAYED_OR_REROUTED') AS delayed,
+        countIf(journey_state = 'EXCEPTION') AS exception,
+        count() AS itineraries
+    FROM %s
+  ||| % itineraries,
+
+  troubledItineraries: |||
+    SELECT
+        itinerary_id,
+        journey_state,
+        bags_total,
+        if(connection = '', NULL, connection) AS connection,
+        if(cutoff = 0, NULL, floor((cutoff - toUnixTimestamp($__toTime)) / 60)) AS connection_left,
+        dateDiff('second', ts, $__toTime) AS since
+    FROM (
+        SELECT *, arrayFirst(bag -> bag.journey_state = journey_state, mapValues(%(details)s)).connection AS connection
+        FROM %(itineraries)s
+        WHERE journey_state IN (${state:singlequote})
+    ) AS troubled
+    LEFT JOIN (
+        SELECT flight_id, toUnixTimestamp(bag_cutoff_time) AS cutoff FROM %(flights)s
+    ) AS onward ON onward.flight_id = troubled.connection
+    ORDER BY
+        indexOf([%(troubled)s], journey_state),
+        if(journey_state = 'AT_RISK_FOR_CONNECTION', toFloat64(connection_left), toFloat64(since))
+    LIMIT 500
+  ||| % { itineraries: itineraries, flights: flights, troubled: quoted(facts.troubled), details: bagsInDetails },
+
+  itineraryBags: |||
+    SELECT
+        bag_id,
+        bag_state AS journey_state,
+        if(stage = '', 'EXPECTED', stage) AS stage,
+        of_bags.flight_id AS flight_id,
+        if(last_scan_point = '', 'not seen yet', last_scan_point) AS last_scan_point,
+        if(stage = '', NULL, dateDiff('second', last_event_time, $__toTime)) AS last_seen,
+        if(connection = '', NULL, connection) AS connection
+    FROM (%(bags)s) AS of_bags
+    LEFT JOIN (
+        SELECT bag_id, stage, last_scan_point, last_event_time FROM %(latest)s
+        WHERE itinerary_id = ${itinerary:singlequote}
+    ) AS latest USING bag_id
+    ORDER BY bag_id
+  ||| % {
+    bags: bagsOf('SELECT * FROM itinerary_status WHERE itinerary_id = ${itinerary:singlequote} AND ts <= $__toTime ORDER BY ts DESC LIMIT 1'),
+    latest: bags,
+  },
+
+  itineraryStages: |||
+    SELECT ts AS time, bag_id, toFloat64(max(%s)) AS stage
+    FROM bag_latest
+    WHERE itinerary_id = ${itinerary:singlequote} AND $__timeFilter(ts)
+    GROUP BY time, bag_id
+    ORDER BY time
+  ||| % stageRank('stage'),
+
+  itineraryHistory: |||
+    SELECT time, what, journey_state, leg FROM (
+        SELECT DISTINCT ts AS time, 'state' AS what, journey_state, toUInt32(current_leg_index) + 1 AS leg
+        FROM itinerary_status
+        WHERE itinerary_id = ${itinerary:singlequote} AND ts <= $__toTime
+        UNION ALL
+        SELECT
+            created_at AS time, 'notification' AS what, journey_state,
+            toUInt32(JSONExtractUInt(payload_json, 'current_leg_index')) + 1 AS leg
+        FROM notifications
+        WHERE itinerary_id = ${itinerary:singlequote} AND created_at <= $__toTime
+          AND created_at > $__toTime - INTERVAL 72 HOUR
+        LIMIT 1 BY notification_id
+    )
+    ORDER BY time DESC, what
+  |||,
+
+  // -- one bag
+
+  bagSummary: |||
+    SELECT
+        stage,
+        toUInt32(leg_index) + 1 AS leg,
+        flight_id,
+        last_scan_point,
+        dateDiff('second', last_event_time, $__toTime) AS last_seen,
+        itinerary_id
+    FROM bag_latest
+    WHERE bag_id = ${bag:singlequote} AND ts <= $__toTime
+    ORDER BY leg_index DESC, %s DESC, last_event_time DESC
+    LIMIT 1
+  ||| % stageRank('stage'),
+
+  bagStages: |||
+    SELECT ts AS time, concat('Leg ', toString(leg_index + 1)) AS leg, toFloat64(max(%s)) AS stage
+    FROM bag_latest
+    WHERE bag_id = ${bag:singlequote} AND $__timeFilter(ts)
+    GROUP BY time, leg
+    ORDER BY time
+  ||| % stageRank('stage'),
+
+  // Each change once, however often it was written, with the time since the one before it.
+  bagChanges: |||
+    SELECT
+        last_event_time,
+        stage,
+        toUInt32(leg_index) + 1 AS leg,
+        flight_id,
+        last_scan_point,
+        if(row_number() OVER changes = 1, NULL, dateDiff('second', lagInFrame(last_event_time) OVER changes, last_event_time)) AS gap
+    FROM (
+        SELECT DISTINCT last_event_time, stage, leg_index, flight_id, last_scan_point
+        FROM bag_latest
+        WHERE bag_id = ${bag:singlequote} AND ts <= $__toTime
+    )
+    WINDOW changes AS (ORDER BY leg_index, %(rank)s, last_event_time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    ORDER BY leg_index DESC, %(rank)s DESC, last_event_time DESC
+  ||| % { rank: stageRank('stage') },
+
+  // The custody points of IATA Resolution 753; the transfer point only where the bag has a second leg.
+  custodyPoints: |||
+    WITH changes AS (
+        SELECT leg_index, stage, min(last_event_time) AS at, argMin(last_scan_point, ts) AS place
+        FROM bag_latest
+        WHERE bag_id = ${bag:singlequote} AND ts <= $__toTime
+        GROUP BY leg_index, stage
+    )
+    SELECT
+        custody.1 AS point,
+        minIfOrNull(at, is_it) AS reached,
+        if(reached IS NULL, 'not recorded', argMinIf(place, at, is_it)) AS place
+    FROM (
+        SELECT *, has(custody.2, stage) AND leg_index BETWEEN custody.3 AND custody.4 AS is_it
+        FROM changes
+        CROSS JOIN (
+            SELECT arrayJoin([
+                ('1 Acceptance', ['CHECKED_IN'], 0, 0),
+                ('2 Load', ['LOADED'], 0, 0),
+                ('3 Transfer', ['EXPECTED'], 1, 255),
+                ('4 Load, connection', ['LOADED'], 1, 255),
+                ('5 Delivery', ['CAROUSEL'], 0, 255)
+            ]) AS custody
+        ) AS points
+    )
+    WHERE custody.3 = 0 OR (SELECT max(leg_index) FROM changes) > 0
+    GROUP BY point
+    ORDER BY point
+  |||,
+
+  // -- service quality
+
+  mishandledByCause: |||
+    SELECT
+        1000 * countIf(cause = 'missed connection') / count() AS missed_connection,
+        1000 * countIf(cause = 'not loaded') / count() AS not_loaded,
+        1000 * countIf(cause = 'screening exception') / count() AS screening_exception,
+        1000 * countIf(cause != '') / count() AS total,
+        count() AS bags
+    FROM (%s)
+    HAVING count() > 0
+  ||| % outcomes,
+
+  mishandledByHour: |||
+    SELECT
+        toStartOfHour(departure) AS time,
+        1000 * countIf(cause = 'missed connection') / count() AS missed_connection,
+        1000 * countIf(cause = 'not loaded') / count() AS not_loaded,
+        1000 * countIf(cause = 'screening exception') / count() AS screening_exception
+    FROM (%s)
+    GROUP BY time
+    ORDER BY time
+  ||| % outcomes,
+
+  // Of the bags that passed a custody point, the share of which a scan says so, by the airport of the point.
+  compliance: |||
+    WITH legs AS (
+        SELECT
+            bag_id,
+            leg_index,
+            any(flight_id) AS flight_id,
+            groupUniqArray(stage) AS seen,
+            max(%(rank)s) AS furthest,
+            max(ts) AS last_ts
+        FROM bag_latest
+        WHERE ts > $__fromTime - INTERVAL %(hours)d HOUR AND ts <= $__toTime
+        GROUP BY bag_id, leg_index
+    ),
+    points AS (
+        SELECT %(origin)s AS airport, 'acceptance' AS point, has(seen, 'CHECKED_IN') AS recorded
+        FROM legs WHERE leg_index = 0 AND last_ts > $__fromTime
+        UNION ALL
+        SELECT %(origin)s AS airport, 'load' AS point, has(seen, 'LOADED') AS recorded
+        FROM legs WHERE furthest >= %(loaded)d AND last_ts > $__fromTime
+        UNION ALL
+        SELECT %(origin)s AS airport, 'transfer' AS point, has(seen, 'EXPECTED') AS recorded
+        FROM legs WHERE leg_index > 0 AND last_ts > $__fromTime
+        UNION ALL
+        SELECT %(destination)s AS airport, 'delivery' AS point, has(seen, 'CAROUSEL') AS recorded
+        FROM legs
+        INNER JOIN (
+            SELECT bag_id, leg_index FROM (%(bags)s) WHERE bag_state IN ('ARRIVED_AT_DESTINATION', 'ON_CAROUSEL')
+        ) AS arrived ON arrived.bag_id = legs.bag_id AND arrived.leg_index = legs.leg_index
+        WHERE furthest > %(loaded)d AND last_ts > $__fromTime AND last_ts < $__toTime - INTERVAL 90 MINUTE
+    )
+    SELECT
+        airport,
+        100 * avgIfOrNull(recorded, point = 'acceptance') AS acceptance,
+        100 * avgIfOrNull(recorded, point = 'load') AS load,
+        100 * avgIfOrNull(recorded, point = 'transfer') AS transfer,
+        100 * avgIfOrNull(recorded, point = 'delivery') AS delivery,
+        count() AS scans_due
+    FROM points
+    WHERE $__conditionalAll(airport IN (${airport:singlequote}), $airport)
+    GROUP BY airport
+    ORDER BY scans_due DESC
+  ||| % {
+    rank: stageRank('stage'),
+    hours: facts.activeHours,
+    loaded: loadedRank,
+    origin: origin('flight_id'),
+    destination: destination('flight_id'),
+    bags: bagsOf('SELECT * FROM ' + itineraries),
+  },
+
+  loadByHour: |||
+    SELECT
+        toStartOfHour(departure) AS time,
+        100 * sum(loaded_at_cutoff) / sum(expected) AS loaded_by_cutoff,
+        100 * sum(loaded_at_departure) / sum(expected) AS loaded_at_departure
+    FROM (%s)
+    WHERE expected > 0
+    GROUP BY time
+    ORDER BY time
+  ||| % departures,
+
+  departuresLeavingBags: |||
+    SELECT
+        flight_id,
+        departure,
+        expected,
+        greatest(toInt64(expected) - loaded_at_departure, 0) AS left_behind,
+        100 * loaded_at_cutoff / expected AS loaded_by_cutoff
+    FROM (%s)
+    WHERE expected > loaded_at_departure
+    ORDER BY left_behind DESC, departure DESC
+    LIMIT 100
+  ||| % departures,
+
+  // -- the pipeline itself
+
+  freshnessOverTime: |||
+    SELECT $__timeInterval(ts) AS time, max(freshness_sec) AS freshness
+    FROM flight_kpis
+    WHERE $__timeFilter(ts)
+    GROUP BY time
+    ORDER BY time
+  |||,
+
+  health: |||
+    SELECT
+        (SELECT maxOrNull(freshness_sec) FROM flight_kpis
+         WHERE ts > $__toTime - INTERVAL 2 MINUTE AND ts <= $__toTime) AS freshness,
+        (SELECT if(count() = 0, NULL, dateDiff('second', max(ts), $__toTime)) FROM flight_kpis WHERE $__timeFilter(ts)) AS newest_kpi,
+        (SELECT if(count() = 0, NULL, dateDiff('second', max(ts), $__toTime)) FROM bag_latest WHERE $__timeFilter(ts)) AS newest_bag,
+        (SELECT uniqExact(source_topic, source_partition, source_offset) FROM dead_letters WHERE $__timeFilter(ts)) AS dead_letters
+  |||,
+
+  rowsPerSecond: std.join('\nUNION ALL\n', [
+    "SELECT $__timeInterval(%(time)s) AS time, '%(table)s' AS table, count() / $__interval_s AS rows FROM %(table)s WHERE $__timeFilter(%(time)s) GROUP BY time"
+    % { table: table[0], time: table[1] }
+    for table in [
+      ['flight_kpis', 'ts'],
+      ['bag_latest', 'ts'],
+      ['itinerary_status', 'ts'],
+      ['alerts', 'created_at'],
+      ['notifications', 'created_at'],
+    ]
+  ]) + '\nORDER BY time',
+
+  latency: |||
+    SELECT
+        $__timeInterval(ts) AS time,
+        quantile(0.5)(dateDiff('second', last_event_time, ts)) AS p50,
+        quantile(0.9)(dateDiff('second', last_event_time, ts)) AS p90,
+        quantile(0.99)(dateDiff('second', last_event_time, ts)) AS p99
+    FROM bag_latest
+    WHERE $__timeFilter(ts)
+    GROUP BY time
+    ORDER BY time
+  |||,
+
+  deadLettersOverTime: |||
+    SELECT $__timeInterval(ts) AS time, source_topic, uniqExact(source_partition, source_offset) AS dead_letters
+    FROM dead_letters
+    WHERE $__timeFilter(ts)
+    GROUP BY time, source_topic
+    ORDER BY time
+  |||,
+
+  deadLettersByReason: |||
+    SELECT
+        max(ts) AS newest,
+        source_topic,
+        field,
+        reason,
+        uniqExact(source_partition, source_offset) AS records,
+        argMax(concat(toString(source_partition), '/', toString(source_offset)), ts) AS example
+    FROM dead_letters
+    WHERE $__timeFilter(ts)
+    GROUP BY source_topic, field, reason
+    ORDER BY newest DESC
+    LIMIT 100
+  |||,
+
+  alertsPerMinute: |||
+    SELECT toStartOfMinute(created_at) AS time, severity, uniqExact(alert_id) AS alerts
+    FROM alerts
+    WHERE $__timeFilter(created_at)
+    GROUP BY time, severity
+    ORDER BY time
+  |||,
+
+  notificationsPerMinute: |||
+    SELECT toStartOfMinute(created_at) AS time, uniqExact(notification_id) AS notifications
+    FROM notifications
+    WHERE $__timeFilter(created_at)
+    GROUP BY time
+    ORDER BY time
+  |||,
+
+  // -- alert rules: one instance for each row, with the text columns as its labels
+
+  // The alerts of a severity by flight and rule; `value` is the one number of the rows. A bank is the wave of departures
+  // of an airport within an hour of cutoffs, which is one message.
+  alertsOfFlights(severity, value):: |||
+    SELECT
+        flight_id AS flight,
+        rule_id AS rule,
+        concat(%(origin)s, ' ', formatDateTime(argMax(cutoff, created_at), '%%H'), 'h') AS bank,
+        toFloat64(%(value)s) AS value
+    FROM (
+        SELECT *, parseDateTimeBestEffort(JSONExtractString(payload_json, 'cutoff_time'), 'UTC') AS cutoff
+        FROM alerts
+        WHERE severity = '%(severity)s' AND $__timeFilter(created_at)
+    )
+    GROUP BY flight_id, rule_id
+    ORDER BY flight, rule
+  ||| % { severity: severity, value: value, origin: origin('flight_id') },
+
+  alertValues:: {
+    alerts: 'uniqExact(alert_id)',
+    missing: "argMax(JSONExtractUInt(payload_json, 'missing'), created_at)",
+    expected: "argMax(JSONExtractUInt(payload_json, 'expected_bags'), created_at)",
+    cutoff: 'toUnixTimestamp(argMax(cutoff, created_at))',
+  },
+
+  // No row where nothing was written: an empty answer is an alarm of its own.
+  freshness: |||
+    SELECT toFloat64(max(freshness_sec)) AS value
+    FROM flight_kpis
+    WHERE $__timeFilter(ts)
+    HAVING count() > 0
+  |||,
+
+  deadLetters: |||
+    SELECT source_topic AS topic, toFloat64(uniqExact(source_partition, source_offset)) AS value
+    FROM dead_letters
+    WHERE $__timeFilter(ts)
+    GROUP BY source_topic
+    ORDER BY topic
+  |||,
+}
