@@ -11,7 +11,7 @@ KUSTOMIZE := $(TOOLS)/kustomize-5.6.0
 export KUSTOMIZE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify clean up status open deploy down test test-fast test-cluster lint format lock
+.PHONY: help setup run verify clean dashboards up status open deploy down test test-fast test-cluster lint format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -42,6 +42,9 @@ verify: $(READY) ## recompute every table from the topics and compare
 
 clean: $(READY) ## forget everything that `make run` stored
 	@$(BIN)/python -m baggage.local clean
+
+dashboards: $(READY) ## render grafonnet/ into base/grafana (needs `jb install` in grafonnet/)
+	@$(BIN)/python -m baggage.dashboards
 
 up: $(READY) ## the cluster with everything in it (REPO_URL=… REVISION=…: follow that repository)
 	@$(BIN)/python -m baggage.cluster up --repo-url "$(REPO_URL)" --revision "$(REVISION)" \

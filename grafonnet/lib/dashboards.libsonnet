@@ -67,6 +67,7 @@ local url(uid, variables) = '/d/%s?${__url_time_range}&%s' % [
       variable.custom.new('state', facts.troubled)
       + variable.custom.selectionOptions.withMulti(true)
       + variable.custom.generalOptions.withLabel('State')
+      + variable.custom.generalOptions.withDescription('Which itineraries the table shows.')
       + variable.custom.generalOptions.withCurrent(facts.troubled, facts.troubled),
   },
 

@@ -119,6 +119,7 @@ local mapping(colours, texts={}) = [{
     local timeline = g.panel.stateTimeline;
     base(timeline, title, description, clickhouse.series(sql), empty)
     + timeline.standardOptions.withUnit('none')
+    + timeline.standardOptions.withOverrides([])
     + timeline.standardOptions.withDisplayName('${__field.labels.%s}' % label)
     + timeline.standardOptions.withMappings(
       mapping(

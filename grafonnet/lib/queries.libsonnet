@@ -505,7 +505,7 @@ local outcomes = |||
         (SELECT uniqExact(source_topic, source_partition, source_offset) FROM dead_letters WHERE $__timeFilter(ts)) AS dead_letters
   |||,
 
-  rowsPerSecond: std.join('\nUNION ALL\n', [
+  rowsPerSecond: 'SELECT * FROM (\n%s\n)\nORDER BY time' % std.join('\nUNION ALL\n', [
     "SELECT $__timeInterval(%(time)s) AS time, '%(table)s' AS table, count() / $__interval_s AS rows FROM %(table)s WHERE $__timeFilter(%(time)s) GROUP BY time"
     % { table: table[0], time: table[1] }
     for table in [
@@ -515,7 +515,7 @@ local outcomes = |||
       ['alerts', 'created_at'],
       ['notifications', 'created_at'],
     ]
-  ]) + '\nORDER BY time',
+  ]),
 
   latency: |||
     SELECT
@@ -544,7 +544,7 @@ local outcomes = |||
         field,
         reason,
         uniqExact(source_partition, source_offset) AS records,
-        argMax(concat(toString(source_partition), '/', toString(source_offset)), ts) AS example
+        argMax(concat(toString(source_partition), '/', toString(source_offset)), (ts, source_partition, source_offset)) AS example
     FROM dead_letters
     WHERE $__timeFilter(ts)
     GROUP BY source_topic, field, reason

@@ -1,7 +1,7 @@
 """Jsonnet to what Grafana is provisioned with: a file for each dashboard, and one for the alerting.
 
-Rendering needs the vendored Grafonnet (`jb install` in `grafonnet/`), which is not in Git. So that a stale file is noticed
-without it, too, `grafonnet/rendered.sha256` records the digests of what went in and of what came out.
+Rendering needs the vendored Grafonnet (`jb install` in `grafonnet/`), which is not in Git. So that a stale file is
+noticed without it, too, `grafonnet/rendered.sha256` records the digests of what went in and of what came out.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _text(document: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML brings no types
     """Queries keep their lines."""
 
 

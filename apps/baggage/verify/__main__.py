@@ -35,7 +35,7 @@ def _say(what: str) -> None:
 def main() -> None:
     """Verify and report."""
     parser = argparse.ArgumentParser(prog="python -m baggage.verify", description=__doc__)
-    parser.add_argument("--patience", type=float, default=60, help="seconds that differences may stay as many; default: 60")
+    parser.add_argument("--patience", type=float, default=60, help="seconds without fewer differences; default: 60")
     arguments = parser.parse_args()
     try:
         report = verify(Settings(), arguments.patience, _say)
