@@ -14,6 +14,7 @@ from tests.cluster.cluster import (
     jobs,
     pods,
     pods_of,
+    ready_pods_of,
     uid_of_job,
     verify,
     wait_for_checkpoints,
@@ -37,6 +38,25 @@ def test_a_changed_setting_rolls_its_deployment_and_nothing_else(clone: Clone) -
     wait_until(lambda: pods_of("generator") and not pods_of("generator").keys() & generator.keys(), "a new generator")
     unchanged = {name: uid for name, uid in before.items() if name not in generator}
     assert unchanged.items() <= pods().items()
+    assert jobs() == running
+
+
+def test_a_changed_dashboard_appears_in_grafana(clone: Clone) -> None:
+    shown = "/etc/grafana/dashboards"
+
+    def titles() -> dict[str, str]:
+        (pod,) = ready_pods_of("grafana")
+        read = kubectl("exec", "-n", NAMESPACE, pod, "--", "sh", "-c", f"grep -H '^  .title.:' {shown}/*.json")
+        return dict(re.findall(r"dashboards/([a-z-]+)\.json:  .title.: .(.*).,", read))
+
+    names = {path.stem for path in (clone.folder / "base/grafana/dashboards").iterdir()}
+    before, running, others = titles(), jobs(), {n: uid for n, uid in pods().items() if not n.startswith("grafana-")}
+    assert before.keys() == names
+    clone.edit("base/grafana/dashboards/flight-ops-overview.json", '"title": "Flight Ops Overview"', '"title": "New"')
+    revision = clone.push("Change a dashboard")
+    wait_until_good(clone.components(), revision)
+    wait_until(lambda: titles() == before | {"flight-ops-overview": "New"}, "Grafana with the new dashboard")
+    assert others.items() <= pods().items()
     assert jobs() == running
 
 
