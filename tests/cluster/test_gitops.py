@@ -14,7 +14,6 @@ from tests.cluster.cluster import (
     jobs,
     pods,
     pods_of,
-    ready_pods_of,
     uid_of_job,
     verify,
     wait_for_checkpoints,
@@ -45,8 +44,8 @@ def test_a_changed_dashboard_appears_in_grafana(clone: Clone) -> None:
     shown = "/etc/grafana/dashboards"
 
     def titles() -> dict[str, str]:
-        (pod,) = ready_pods_of("grafana")
-        read = kubectl("exec", "-n", NAMESPACE, pod, "--", "sh", "-c", f"grep -H '^  .title.:' {shown}/*.json")
+        show = ("sh", "-c", f"grep -H '^  .title.:' {shown}/*.json")
+        read = kubectl("exec", "-n", NAMESPACE, "deployment/grafana", "--", *show)
         return dict(re.findall(r"dashboards/([a-z-]+)\.json:  .title.: .(.*).,", read))
 
     names = {path.stem for path in (clone.folder / "base/grafana/dashboards").iterdir()}
