@@ -11,7 +11,7 @@ KUSTOMIZE := $(TOOLS)/kustomize-5.6.0
 export KUSTOMIZE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify clean up status open deploy down test test-fast test-cluster lint format lock
+.PHONY: help setup run verify clean up status open deploy down test test-fast test-cluster bench lint format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -67,6 +67,9 @@ test-fast: $(READY) $(KUSTOMIZE) ## the tests that start no server
 
 test-cluster: $(READY) ## the tests on the cluster that `make up` made
 	@$(BIN)/python -m pytest -s tests/cluster
+
+bench: $(READY) ## measure it all, in hours (ONLY="peers": that section; OPTIONS="--events 50000": smaller)
+	@$(BIN)/python -m tests.bench $(ONLY) $(OPTIONS)
 
 lint: $(READY) ## style and types
 	@$(BIN)/ruff check $(SOURCES)
