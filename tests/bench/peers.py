@@ -7,6 +7,7 @@ job or program until its last record is on the topic; the difference between two
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import baggage
 from baggage.local.processes import Process, ProcessError
 from baggage.provision.topics import BAG_LATEST
 from baggage.settings import Settings
@@ -32,6 +34,8 @@ _BETWEEN_LOOKS = 0.2
 # As slow as this an alternative has hung.
 _LEAST_PER_SECOND = 200
 _START_SECONDS = 300
+# Their dependencies exclude ours, so they have an environment of their own, with the domain's one library in it.
+PEERS_PYTHON = Path(os.environ.get("BENCH_PEERS_PYTHON", ".venv-bench/bin/python"))
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,28 @@ def _flink_job(module: str, settings: Settings, directory: Path) -> Iterator[Can
         yield Candidate(processes, lambda: submit(module, cluster, reached, directory))
 
 
+@contextmanager
+def _program(module: str, settings: Settings, directory: Path) -> Iterator[Candidate]:
+    """A program of one process in the environment of the peers."""
+    if not PEERS_PYTHON.exists():
+        raise ProcessError(f"{PEERS_PYTHON} is missing: make bench makes it")
+    command = [str(PEERS_PYTHON), "-m", module, settings.kafka.bootstrap_servers, str(directory / "state")]
+    paths = [str(Path(baggage.__file__).parents[1]), str(Path.cwd())]
+    process = Process(module, command, directory / "log", {"PYTHONPATH": ":".join(paths)})
+    try:
+        yield Candidate({"Python": process}, process.start)
+    finally:
+        process.stop()
+
+
 ALTERNATIVES = (
     Alternative("PyFlink", partial(_flink_job, "tests.bench.flink_bag_latest"), lambda expected: expected.changes),
+    Alternative("Bytewax", partial(_program, "tests.bench.bytewax_bag_latest"), lambda expected: expected.changes),
+    Alternative("Quix", partial(_program, "tests.bench.quix_bag_latest"), lambda expected: expected.changes),
+    # With an expiry of its state, Flink's aggregation says every event's result, changed or not.
+    Alternative(
+        "Flink SQL", partial(_flink_job, "tests.bench.flink_sql_bag_latest"), lambda expected: expected.distinct
+    ),
 )
 
 

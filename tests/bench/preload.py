@@ -33,6 +33,7 @@ class Preloader:
                 "linger.ms": 50,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 200_000,
+                "log_level": 2,
             }
         )
 
