@@ -14,10 +14,10 @@ from baggage.local.jars import JarError
 from baggage.local.processes import ProcessError
 from baggage.local.runtime import RuntimeStartError, state_lock
 from baggage.settings import Settings
-from tests.bench import peers
+from tests.bench import growth, kpi_tick, latency, peers, start, throughput
 from tests.bench.report import Report
 
-SECTIONS = ("peers",)
+SECTIONS = ("peers", "throughput", "latency", "growth", "tick", "start")
 STATE = Path(".local/bench")
 
 
@@ -28,6 +28,14 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000, help="of peers; default: %(default)s")
     parser.add_argument("--bags", default="23000,500000", help="of peers, about; default: %(default)s")
     parser.add_argument("--alternatives", default="", help="of peers, by name; default: all")
+    parser.add_argument("--backlog", type=int, default=300_000, help="of throughput, events; default: %(default)s")
+    parser.add_argument("--minutes", type=float, default=5, help="of throughput, at each rate; default: %(default)s")
+    parser.add_argument("--rates", default="200,1000", help="of latency, events/s; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=180, help="of latency, at each rate; default: %(default)s")
+    parser.add_argument("--factors", default="1,10,100", help="of growth, of a day's bags; default: %(default)s")
+    parser.add_argument("--later", type=int, default=100_000, help="of growth, events; default: %(default)s")
+    parser.add_argument("--flights", type=int, default=2_000, help="of tick, active ones; default: %(default)s")
+    parser.add_argument("--ticks", type=int, default=12, help="of tick; default: %(default)s")
     parser.add_argument("--results", type=Path, default=STATE / "results.json", help="default: %(default)s")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
@@ -57,6 +65,18 @@ def _run(section: str, settings: Settings, report: Report, console: Console, arg
         bags = tuple(map(int, arguments.bags.split(",")))
         names = [name for name in arguments.alternatives.split(",") if name]
         peers.measure(settings, report, console, arguments.events, bags, names)
+    elif section == "throughput":
+        throughput.measure(settings, report, console, arguments.backlog, arguments.minutes, directory / section)
+    elif section == "latency":
+        rates = tuple(map(float, arguments.rates.split(",")))
+        latency.measure(settings, report, console, rates, arguments.seconds, directory / section)
+    elif section == "growth":
+        factors = tuple(map(int, arguments.factors.split(",")))
+        growth.measure(settings, report, console, factors, arguments.later, directory / section)
+    elif section == "tick":
+        kpi_tick.measure(settings, report, console, arguments.flights, arguments.ticks, directory / section)
+    elif section == "start":
+        start.measure(settings, report, console, directory / section)
 
 
 if __name__ == "__main__":

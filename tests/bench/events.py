@@ -17,8 +17,8 @@ from baggage.settings import GeneratorSettings
 
 #: The bags of one day, about: 120 flights of 160 passengers with 1.2 bags each.
 BAGS_A_DAY = 23_000
+FIRST_DAY = date(2026, 1, 1)
 
-_FIRST_DAY = date(2026, 1, 1)
 _STEP = timedelta(hours=1)
 
 
@@ -31,14 +31,15 @@ def events(settings: GeneratorSettings, bags: int) -> Iterator[BaggageEvent]:
     """
     shares = max(round(bags / BAGS_A_DAY), 1)
     for number in count():
-        for event in _events_of_day(settings, _FIRST_DAY + timedelta(days=number)):
+        for event in events_of_day(settings, FIRST_DAY + timedelta(days=number)):
             bag_id = f"BAG{event.bag_id[-6:]}"
             if shares > 1:
                 bag_id += f"-{event.event_id.int % shares}"
             yield msgspec.structs.replace(event, bag_id=bag_id)
 
 
-def _events_of_day(settings: GeneratorSettings, day: date) -> Iterator[BaggageEvent]:
+def events_of_day(settings: GeneratorSettings, day: date) -> Iterator[BaggageEvent]:
+    """The events of one day in the order in which they are published."""
     planned = Day(settings, day)
     start, end = planned.plan.midnight - timedelta(days=1), planned.plan.midnight + timedelta(days=2)
     while start < end:

@@ -25,7 +25,7 @@ from tests.bench.events import Expected, events
 from tests.bench.preload import Preloader, TopicEnd, latest_states
 from tests.bench.progress import Progress, progress
 from tests.bench.report import Report
-from tests.bench.servers import broker, flink, submit
+from tests.bench.servers import broker, client_environment, flink, submit
 from tests.bench.usage import Meter
 
 #: Runs of one alternative that differ in size by this factor tell what an event costs without the start.
@@ -76,7 +76,7 @@ def _flink_job(module: str, settings: Settings, directory: Path) -> Iterator[Can
     """A job on a Flink cluster of its own."""
     with flink(settings, directory) as (cluster, reached):
         processes = {process.name: process for process in cluster.processes}
-        yield Candidate(processes, lambda: submit(module, cluster, reached, directory))
+        yield Candidate(processes, lambda: submit(module, client_environment(cluster, reached), directory))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from baggage.domain.bags import BagLatest, BagState, parse_bag_latest
 from baggage.domain.events import BaggageEvent
@@ -13,10 +13,12 @@ from baggage.domain.stages import Stage
 from baggage.provision.topics import BAG_LATEST, EVENTS, Topic
 from baggage.settings import KafkaSettings
 from tests.bench.events import Expected
+from tests.bench.producer import produce, producer
 from tests.bench.progress import Progress
 
 _READ_TIMEOUT = 120
 _BATCH = 10_000
+_LINGER_MS = 50
 
 
 class Preloader:
@@ -25,22 +27,12 @@ class Preloader:
     def __init__(self, kafka: KafkaSettings, events: Iterator[BaggageEvent]) -> None:
         self.expected = Expected()
         self._events = events
-        self._producer = Producer(
-            {
-                "bootstrap.servers": kafka.bootstrap_servers,
-                "enable.idempotence": True,
-                "compression.type": "lz4",
-                "linger.ms": 50,
-                "batch.num.messages": 10_000,
-                "queue.buffering.max.messages": 200_000,
-                "log_level": 2,
-            }
-        )
+        self._producer = producer(kafka, _LINGER_MS)
 
     def extend(self, total: int, progress: Progress) -> None:
         """Append events until there are `total`; return when the broker has them all."""
         for event in self._events if self.expected.events < total else ():
-            self._produce(event)
+            produce(self._producer, EVENTS.name, event.key(), event.to_json())
             self.expected.take(event)
             if self.expected.events % 1000 == 0:
                 self._producer.poll(0)
@@ -48,15 +40,6 @@ class Preloader:
             if self.expected.events == total:
                 break
         self._producer.flush()
-
-    def _produce(self, event: BaggageEvent) -> None:
-        while True:
-            try:
-                self._producer.produce(EVENTS.name, event.to_json(), event.key())
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                return
 
 
 class TopicEnd:

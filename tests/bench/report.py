@@ -72,6 +72,8 @@ def _lines(path: Path) -> list[str]:
 def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{name} {_shown(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

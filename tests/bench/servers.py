@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,9 +53,13 @@ def flink(settings: Settings, directory: Path) -> Iterator[tuple[FlinkCluster, S
             process.stop()
 
 
-def submit(module: str, cluster: FlinkCluster, settings: Settings, directory: Path) -> None:
+def client_environment(cluster: FlinkCluster, settings: Settings) -> dict[str, str]:
+    """The environment in which a program of ours finds the servers of these settings."""
+    return {**os.environ, **cluster.environment, **settings.environment()}
+
+
+def submit(module: str, environment: Mapping[str, str], directory: Path) -> None:
     """Run a program of ours that submits a job. Raises ProcessError, with its log, where it fails."""
-    environment = {**os.environ, **cluster.environment, **settings.environment()}
     process = Process("submit", [sys.executable, "-m", module], directory / "logs" / "submit.log", environment)
     process.start()
     while process.alive():
