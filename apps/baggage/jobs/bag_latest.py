@@ -145,6 +145,20 @@ def _short(event_id: UUID) -> int:
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     """Add the job to the environment of `tables`."""
+    build_topic(tables, settings)
+    latest = declare_json_topic(tables, BAG_LATEST, COLUMNS, settings, NAME)
+    selected = ", ".join(clickhouse_time(c) if c in _TIMES else c for c in COLUMNS)
+    to_clickhouse(
+        stream(tables, f"SELECT {selected} FROM {latest} WHERE {complete(COLUMNS)}", row_type(COLUMNS)),
+        TABLE,
+        COLUMNS,
+        settings,
+    )
+    dead_letters_to_clickhouse(tables, settings, NAME)
+
+
+def build_topic(tables: StreamTableEnvironment, settings: Settings) -> None:
+    """The part of the job from Kafka to Kafka, which ClickHouse is fed from."""
     events = declare_topic(tables, EVENTS, settings, NAME, event_time=True)
     bags = (
         keyed_by_first_field(stream(tables, f"SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {events}", KEYED_RECORD_TYPE))
@@ -156,16 +170,6 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     to_topic(tables, statements, BAG_LATEST, bags, settings)
     to_topic(tables, statements, DEAD_LETTER, bags.get_side_output(DEAD_LETTERS), settings)
     statements.attach_as_datastream()
-
-    latest = declare_json_topic(tables, BAG_LATEST, COLUMNS, settings, NAME)
-    selected = ", ".join(clickhouse_time(c) if c in _TIMES else c for c in COLUMNS)
-    to_clickhouse(
-        stream(tables, f"SELECT {selected} FROM {latest} WHERE {complete(COLUMNS)}", row_type(COLUMNS)),
-        TABLE,
-        COLUMNS,
-        settings,
-    )
-    dead_letters_to_clickhouse(tables, settings, NAME)
 
 
 _TIMES = ("ts", "last_event_time")
