@@ -18,10 +18,10 @@ from bytewax.operators import StatefulLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
+from baggage.domain.bags import Bag, pack_bag, unpack_bag
 from baggage.domain.events import BaggageEvent, parse_event
 from baggage.domain.schedule import RETENTION
 from baggage.provision.topics import BAG_LATEST, EVENTS
-from tests.bench.bag import Bag, decode, encode
 
 CHECKPOINT_INTERVAL = timedelta(seconds=30)
 # Its sink waits for the broker after every batch: larger ones are faster, and these are the best of several sizes.
@@ -32,18 +32,20 @@ class BagLogic(StatefulLogic[BaggageEvent, bytes | None, bytes]):  # type: ignor
     """One bag."""
 
     def __init__(self, packed: bytes | None) -> None:
-        self._bag = decode(packed) if packed else Bag()
-        self._expiry = (self._bag.touched or datetime.now(UTC)) + RETENTION
+        self._bag = unpack_bag(packed) if packed else Bag()
+        self._expiry = self._bag.expiry() or datetime.now(UTC) + RETENTION
 
     def on_item(self, value: BaggageEvent) -> tuple[Iterable[bytes | None], bool]:
         """Take one event."""
-        record = self._bag.take(value, datetime.now(UTC))
-        return (() if record is None else (record,)), self.RETAIN
+        if self._bag.has_seen(value):
+            return (), self.RETAIN
+        latest = self._bag.take(value, datetime.now(UTC))
+        return (() if latest is None else (latest.to_json(),)), self.RETAIN
 
     def on_notify(self) -> tuple[Iterable[bytes | None], bool]:
         """Let the bag go, unless there was news of it since."""
         now = datetime.now(UTC)
-        self._expiry = (self._bag.touched or now) + RETENTION
+        self._expiry = self._bag.expiry() or now + RETENTION
         return ((), self.RETAIN) if now < self._expiry else ((None,), self.DISCARD)
 
     def notify_at(self) -> datetime | None:
@@ -52,7 +54,7 @@ class BagLogic(StatefulLogic[BaggageEvent, bytes | None, bytes]):  # type: ignor
 
     def snapshot(self) -> bytes:
         """For the recovery store."""
-        return encode(self._bag)
+        return pack_bag(self._bag)
 
 
 def _event(message: KafkaSourceMessage[bytes, bytes]) -> tuple[str, BaggageEvent]:

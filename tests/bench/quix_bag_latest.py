@@ -12,10 +12,10 @@ from uuid import uuid4
 
 from quixstreams import Application, State
 
+from baggage.domain.bags import Bag, pack_bag, unpack_bag
 from baggage.domain.events import parse_event
 from baggage.domain.schedule import RETENTION
 from baggage.provision.topics import BAG_LATEST, EVENTS
-from tests.bench.bag import Bag, decode, encode
 
 CHECKPOINT_SECONDS = 30
 
@@ -24,10 +24,12 @@ def take(value: bytes, key: bytes, _timestamp: int, _headers: object, state: Sta
     """Take one event."""
     event = parse_event(key, value)
     packed = state.get_bytes("bag")
-    bag = decode(packed) if packed else Bag()
-    record = bag.take(event, datetime.now(UTC))
-    state.set_bytes("bag", encode(bag), ttl=RETENTION)
-    return [] if record is None else [record]
+    bag = unpack_bag(packed) if packed else Bag()
+    if bag.has_seen(event):
+        return []
+    latest = bag.take(event, datetime.now(UTC))
+    state.set_bytes("bag", pack_bag(bag), ttl=RETENTION)
+    return [] if latest is None else [latest.to_json()]
 
 
 def main() -> None:

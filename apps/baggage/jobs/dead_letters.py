@@ -29,7 +29,7 @@ COLUMNS = columns_of(DeadLetter, without=("key_base64", "value_base64"))
 def dead_letter_row(record: KafkaRecord, error: RecordError, now: datetime) -> Row:
     """The dead letter of a record as a `KEY_VALUE` row."""
     letter = dead_letter(record.topic, record.partition, record.offset, record.key, record.value, error, now)
-    return Row(letter.key(), letter.to_json().decode())
+    return Row(letter.key(), letter.to_json())
 
 
 def dead_letters_to_clickhouse(tables: StreamTableEnvironment, settings: Settings, group: str) -> None:

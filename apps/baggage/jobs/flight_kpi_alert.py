@@ -41,6 +41,7 @@ from baggage.jobs.sinks import (
     to_topic,
 )
 from baggage.jobs.sources import (
+    BYTES,
     KAFKA_KEY,
     KEYED_RECORD_TYPE,
     RECORD,
@@ -63,7 +64,7 @@ ALERT_TABLE = "alerts"
 ALERT_COLUMNS = ("created_at", "alert_id", "flight_id", "severity", "rule_id", "payload_json")
 
 #: One result: an alert for Kafka (k, v) or a row for flight_kpis.
-RESULT = Types.ROW_NAMED(["k", "v", "kpi"], [Types.STRING(), Types.STRING(), row_type(KPI_COLUMNS)])
+RESULT = Types.ROW_NAMED(["k", "v", "kpi"], [Types.STRING(), BYTES, row_type(KPI_COLUMNS)])
 
 # A restart makes up for the ticks of an outage of up to this real time; after a longer one they would only say, for
 # every past minute, what was known before it.
@@ -178,7 +179,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
             kpi = self._kpi(flight, schedule, tick)
             yield self._kpi_row(kpi)
             for alert in evaluate(kpi):
-                yield Row(alert.key(), alert.to_json().decode(), None)
+                yield Row(alert.key(), alert.to_json(), None)
             tick += KPI_INTERVAL
         if tick != due:
             flight.next_tick = tick

@@ -39,6 +39,7 @@ from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
 from baggage.jobs.sinks import KEY_VALUE, clickhouse_row, clickhouse_time, columns_of, row_type, to_clickhouse, to_topic
 from baggage.jobs.sources import (
+    BYTES,
     KAFKA_KEY,
     KEYED_RECORD_TYPE,
     RECORD,
@@ -70,7 +71,7 @@ NOTIFICATION_COLUMNS = (
 #: From the bags to their itinerary: keyed by itinerary, a packed `_BagUpdate`.
 BAG_UPDATE = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
 #: One result: a notification for Kafka (k, v) or a row for itinerary_status.
-RESULT = Types.ROW_NAMED(["k", "v", "status"], [Types.STRING(), Types.STRING(), row_type(STATUS_COLUMNS)])
+RESULT = Types.ROW_NAMED(["k", "v", "status"], [Types.STRING(), BYTES, row_type(STATUS_COLUMNS)])
 
 # A bag that waits for a connection looks at the schedules this often (real time), as they may change.
 _RECHECK = timedelta(minutes=1)
@@ -262,7 +263,7 @@ class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
         notice = notification(itinerary.said.journey_state, state, itinerary.notifications + 1, now)
         if notice:
             itinerary.notifications += 1
-            yield Row(notice.key(), notice.to_json().decode(), None)
+            yield Row(notice.key(), notice.to_json(), None)
 
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:

@@ -17,12 +17,12 @@ from pyflink.table import StatementSet, StreamTableEnvironment
 from pyflink.util.java_utils import to_jarray
 
 from baggage.domain.records import Record
-from baggage.jobs.sources import table_name
+from baggage.jobs.sources import BYTES, table_name
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
-#: What a Kafka sink takes: the key and the value (None: a tombstone), both text.
-KEY_VALUE = Types.ROW_NAMED(["k", "v"], [Types.STRING(), Types.STRING()])
+#: What a Kafka sink takes: the key, and the value in the bytes that it has on the topic (None: a tombstone).
+KEY_VALUE = Types.ROW_NAMED(["k", "v"], [Types.STRING(), BYTES])
 
 # java.sql.Types
 _VARCHAR = 12
@@ -38,7 +38,7 @@ def to_topic(
     name = table_name(topic, "sink")
     max_request = topic.max_message_bytes or 1024 * 1024
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE {name} (k STRING, v STRING) WITH (
+        CREATE TEMPORARY TABLE {name} (k STRING, v BYTES) WITH (
             'connector' = 'kafka',
             'topic' = '{topic.name}',
             'properties.bootstrap.servers' = '{settings.kafka.bootstrap_servers}',
