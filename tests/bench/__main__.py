@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--later", type=int, default=100_000, help="of growth, events; default: %(default)s")
     parser.add_argument("--flights", type=int, default=2_000, help="of tick, active ones; default: %(default)s")
     parser.add_argument("--ticks", type=int, default=12, help="of tick; default: %(default)s")
-    parser.add_argument("--results", type=Path, default=STATE / "results.json", help="default: %(default)s")
+    parser.add_argument("--results", type=Path, default=STATE / "results", help="a directory; default: %(default)s")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
