@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from baggage import log
+from baggage.jobs.rest import FlinkError
 from baggage.local.jars import JarError
 from baggage.local.processes import ProcessError
 from baggage.local.runtime import RuntimeStartError, state_lock
@@ -52,8 +53,10 @@ def main() -> None:
         with state_lock(settings.local.state_dir.resolve()):
             for section in arguments.sections or SECTIONS:
                 _run(section, settings, report, console, arguments)
-    except (RuntimeStartError, ProcessError, JarError, TimeoutError) as error:
+    except (RuntimeStartError, ProcessError, JarError, FlinkError, TimeoutError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped")
 
 
 def _run(section: str, settings: Settings, report: Report, console: Console, arguments: argparse.Namespace) -> None:
