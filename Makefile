@@ -78,7 +78,7 @@ $(PEERS): tests/bench/requirements.lock | $(READY)
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-bench: $(READY) $(PEERS) ## measure it all, in hours (ONLY="peers": that section; OPTIONS="--events 50000": smaller)
+bench: $(READY) $(PEERS) ## measure it all (ONLY="peers": that section; OPTIONS="--events 50000": smaller)
 	@$(BIN)/python -m tests.bench $(ONLY) $(OPTIONS)
 
 lint: $(READY) ## style and types

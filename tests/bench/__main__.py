@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from baggage import log
+from baggage.jobs.rest import FlinkError
 from baggage.local.jars import JarError
 from baggage.local.processes import ProcessError
 from baggage.local.runtime import RuntimeStartError, state_lock
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--later", type=int, default=100_000, help="of growth, events; default: %(default)s")
     parser.add_argument("--flights", type=int, default=2_000, help="of tick, active ones; default: %(default)s")
     parser.add_argument("--ticks", type=int, default=12, help="of tick; default: %(default)s")
-    parser.add_argument("--results", type=Path, default=STATE / "results.json", help="default: %(default)s")
+    parser.add_argument("--results", type=Path, default=STATE / "results", help="a directory; default: %(default)s")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
@@ -52,8 +53,10 @@ def main() -> None:
         with state_lock(settings.local.state_dir.resolve()):
             for section in arguments.sections or SECTIONS:
                 _run(section, settings, report, console, arguments)
-    except (RuntimeStartError, ProcessError, JarError, TimeoutError) as error:
+    except (RuntimeStartError, ProcessError, JarError, FlinkError, TimeoutError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped")
 
 
 def _run(section: str, settings: Settings, report: Report, console: Console, arguments: argparse.Namespace) -> None:

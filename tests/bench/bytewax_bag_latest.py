@@ -24,7 +24,7 @@ from baggage.domain.schedule import RETENTION
 from baggage.provision.topics import BAG_LATEST, EVENTS
 
 CHECKPOINT_INTERVAL = timedelta(seconds=30)
-# Its sink waits for the broker after every batch: larger ones are faster, and these are the best of several sizes.
+# Its sink waits for the broker after every batch, so there should be few.
 _BATCH = 10_000
 
 

@@ -1,7 +1,7 @@
 """`python -m tests.bench.flink_sql_bag_latest`: submit BagLatest written in Flink SQL, which runs in the JVM alone.
 
 The floor of what Flink costs: the same dedupe and join, each part of the state as the maximum of a text that sorts as
-the part does. It checks no field of an event, and no other project would let a rule be in two languages.
+the part does. It checks no field of an event, so it does a little less than the others.
 """
 
 from __future__ import annotations

@@ -31,8 +31,9 @@ _EXPECTED_BAGS = 190
 _MARGIN = timedelta(minutes=15)
 _CUTOFF = timedelta(minutes=40)
 _FLIGHT_TIME = timedelta(hours=1)
+_REST_SECONDS = 60
 _IDLE_SECONDS = 30
-_SETTLING_TICKS = 3
+_SETTLING_TICKS = 6
 _BETWEEN_LOOKS = 0.1
 
 
@@ -41,6 +42,8 @@ def measure(settings: Settings, report: Report, console: Console, flights: int, 
     interval = KPI_INTERVAL.total_seconds()
     with servers(settings, directory / "state") as runtime:
         submit("tests.bench.flink_flight_kpi_alert", runtime.environment(), directory)
+        with progress(console, "tick: the job comes to rest", _REST_SECONDS):
+            time.sleep(_REST_SECONDS)
         with progress(console, "tick: the job without a flight", _IDLE_SECONDS), Meter(processes(runtime)) as meter:
             time.sleep(_IDLE_SECONDS)
             idle = {name: cpu / _IDLE_SECONDS for name, cpu in meter.cpu().items()}

@@ -110,7 +110,6 @@ def measure(
     """Measure every alternative (or those named) on `count` events, and a part of them, about so many bags."""
     chosen = [alternative for alternative in ALTERNATIVES if not names or alternative.name in names]
     directory = settings.local.state_dir.resolve()
-    rows = []
     for some_bags in bags:
         runs: dict[str, list[Run]] = {alternative.name: [] for alternative in chosen}
         place = directory / f"peers-{some_bags}"
@@ -125,21 +124,19 @@ def measure(
                     with progress(console, what, alternative.records(preloader.expected)) as shown:
                         run = _run(alternative, kafka, reached, where, preloader.expected, shown)
                     runs[alternative.name].append(run)
-        for name, (small, large) in runs.items():
-            rows.append(_row(name, len(preloader.expected.states), small, large))
-    report.add(
-        "peers",
-        f"BagLatest against its peers, {count:,} events from Kafka to Kafka",
-        rows,
-        "steady: the difference between this run and one with a fifth of the events",
-    )
+        bags_there = len(preloader.expected.states)
+        report.add(
+            f"peers-{some_bags}",
+            f"BagLatest against its peers, {count:,} events of {bags_there:,} bags from Kafka to Kafka",
+            [_row(name, small, large) for name, (small, large) in runs.items()],
+            "steady: the difference between this run and one with a fifth of the events",
+        )
 
 
-def _row(name: str, bags: int, small: Run, large: Run) -> dict[str, object]:
+def _row(name: str, small: Run, large: Run) -> dict[str, object]:
     more = large.events - small.events
     return {
         "alternative": name,
-        "bags": bags,
         "events": large.events,
         "seconds": large.seconds,
         "events/s": large.events / large.seconds,

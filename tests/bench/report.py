@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from baggage.local.jars import KAFKA_BROKER
 
@@ -22,28 +23,28 @@ Row = dict[str, Any]
 
 
 class Report:
-    """Collects the rows of each section."""
+    """Prints the rows of each section, and writes them to a file of its own in `directory`."""
 
-    def __init__(self, console: Console, file: Path) -> None:
-        self._console, self._file = console, file
-        self._results: dict[str, Any] = {"machine": machine(), "versions": versions(), "sections": {}}
+    def __init__(self, console: Console, directory: Path) -> None:
+        self._console, self._directory = console, directory
+
+    def head(self) -> None:
+        """Print the machine and the versions."""
+        for what, facts in (("machine", machine()), ("versions", versions())):
+            self._console.print(f"{what}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
 
     def add(self, section: str, title: str, rows: list[Row], note: str = "") -> None:
-        """Print the rows of a section and write all so far; rows are dictionaries by column, a nested one is a cell."""
-        self._results["sections"][section] = {"title": title, "note": note, "rows": rows}
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps(self._results, indent=1) + "\n")
-        table = Table(title=title, caption=note, title_justify="left")
+        """Report a section; rows are dictionaries by column, and a dictionary in a row is a cell of several lines."""
+        results = {"machine": machine(), "versions": versions(), "title": title, "note": note, "rows": rows}
+        file = self._directory / f"{section}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(results, indent=1) + "\n")
+        table = Table(title=title, caption=note, title_justify="left", caption_justify="left")
         for column in rows[0]:
             table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
         for row in rows:
             table.add_row(*map(_shown, row.values()))
-        self._console.print(table)
-
-    def head(self) -> None:
-        """Print the machine and the versions."""
-        for what in ("machine", "versions"):
-            self._console.print(f"{what}: " + ", ".join(f"{k} {v}" for k, v in self._results[what].items()))
+        self._console.print(table, Text(f"written to {file}"))
 
 
 def machine() -> dict[str, str | int]:

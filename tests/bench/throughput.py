@@ -25,6 +25,8 @@ from tests.bench.usage import Meter
 _TRIED = (1.3, 1.15, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 _WARM_UP_SHARE = 0.2
 _BETWEEN_LOOKS = 1.0
+# A slope needs some.
+_LEAST_LOOKS = 20
 #: A rate is held if the lag grows by less than this share of the events that come ...
 _GROWTH = 0.01
 #: ... and is in the end no more than the events of so many seconds: a checkpoint holds the jobs up for a moment.
@@ -132,7 +134,7 @@ def _watch(lag: Lag, rate: float, seconds: float, shown: Progress) -> Course:
         course.seconds.append(passed)
         course.records.append(sum(lag.by_job().values()))
         shown.at(passed)
-        if course.records[-1] > 3 * _SECONDS_BEHIND * rate:
+        if len(course.seconds) > _LEAST_LOOKS and course.records[-1] > 3 * _SECONDS_BEHIND * rate:
             break
         time.sleep(_BETWEEN_LOOKS)
     return course
