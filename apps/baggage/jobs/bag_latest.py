@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from pyflink.common import Row, Types
+from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
@@ -16,8 +16,22 @@ from baggage.domain.events import parse_event
 from baggage.domain.records import RecordError
 from baggage.domain.schedule import RETENTION
 from baggage.jobs import names
-from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row, dead_letters_to_clickhouse
-from baggage.jobs.sinks import KEY_VALUE, clickhouse_time, columns_of, row_type, to_clickhouse, to_topic
+from baggage.jobs.dead_letters import (
+    DEAD_LETTERS,
+    dead_letter_record,
+    dead_letters_to_clickhouse,
+    dead_letters_to_topic,
+)
+from baggage.jobs.sinks import (
+    KEY_VALUE,
+    TOMBSTONE,
+    clickhouse_time,
+    columns_of,
+    key_values,
+    row_type,
+    to_clickhouse,
+    to_topic,
+)
 from baggage.jobs.sources import (
     KAFKA_KEY,
     KEYED_RECORD_TYPE,
@@ -30,7 +44,7 @@ from baggage.jobs.sources import (
     stream,
 )
 from baggage.jobs.timers import millis
-from baggage.provision.topics import BAG_LATEST, DEAD_LETTER, EVENTS
+from baggage.provision.topics import BAG_LATEST, EVENTS
 from baggage.settings import Settings
 
 NAME = names.BAG_LATEST
@@ -56,14 +70,14 @@ class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
         self._state = runtime_context.get_state(ValueStateDescriptor("bag", Types.PICKLED_BYTE_ARRAY()))
         self._cache: OrderedDict[str, Bag] = OrderedDict()
 
-    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[object]:
+    def process_element(self, value: tuple[bytes, ...], ctx: KeyedProcessFunction.Context) -> Iterator[object]:
         """Take one record of baggage.events.v1."""
         record = KafkaRecord.of(value)
         now = self._clock.now()
         try:
             event = parse_event(record.key, record.value)
         except RecordError as error:
-            yield DEAD_LETTERS, dead_letter_row(record, error, now)
+            yield DEAD_LETTERS, dead_letter_record(record, error, now)
             return
         bag = self._load(event.bag_id)
         if bag.has_seen(event):
@@ -73,9 +87,9 @@ class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
         latest = bag.take(event, now)
         self._state.update(pack_bag(bag))
         if latest is not None:
-            yield Row(event.bag_id, latest.to_json())
+            yield event.bag_id, latest.to_json()
 
-    def on_timer(self, _timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, _timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[object]:
         """Let go of a bag that nothing was heard of for 48 hours, here and on the topic."""
         bag_id: str = ctx.get_current_key()
         expiry = self._load(bag_id).expiry()
@@ -87,7 +101,7 @@ class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
             return
         self._state.clear()
         self._cache.pop(bag_id)
-        yield Row(bag_id, None)
+        yield bag_id, TOMBSTONE
 
     def _load(self, bag_id: str) -> Bag:
         """The bag of the current key, from the cache or else from the state; a new one if it is not known."""
@@ -121,14 +135,14 @@ def build_topic(tables: StreamTableEnvironment, settings: Settings) -> None:
     """The part of the job from Kafka to Kafka, which ClickHouse is fed from."""
     events = declare_topic(tables, EVENTS, settings, NAME, event_time=True)
     bags = (
-        keyed_by_first_field(stream(tables, f"SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {events}", KEYED_RECORD_TYPE))
+        keyed_by_first_field(stream(tables, f"SELECT {KAFKA_KEY}, {RECORD} FROM {events}", KEYED_RECORD_TYPE))
         .process(BagLatestFunction(settings.clock.clock()), KEY_VALUE)
         .name("bag latest")
         .uid("bag-latest")
     )
     statements = tables.create_statement_set()
-    to_topic(tables, statements, BAG_LATEST, bags, settings)
-    to_topic(tables, statements, DEAD_LETTER, bags.get_side_output(DEAD_LETTERS), settings)
+    to_topic(tables, statements, BAG_LATEST, key_values(tables, bags, "bag_records"), settings)
+    dead_letters_to_topic(tables, statements, bags, settings)
     statements.attach_as_datastream()
 
 
