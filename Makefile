@@ -5,13 +5,14 @@ REVISION ?= main
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .venv-bench/.ready
 SOURCES := apps tests
 TOOLS   := $(CURDIR)/.local/tools
 KUSTOMIZE := $(TOOLS)/kustomize-5.6.0
 export KUSTOMIZE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify clean dashboards up status open deploy down test test-fast test-cluster lint format lock
+.PHONY: help setup run verify clean dashboards up status open deploy down test test-fast test-cluster bench lint format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -71,6 +72,15 @@ test-fast: $(READY) $(KUSTOMIZE) ## the tests that start no server
 test-cluster: $(READY) ## the tests on the cluster that `make up` made
 	@$(BIN)/python -m pytest -s tests/cluster
 
+$(PEERS): tests/bench/requirements.lock | $(READY)
+	@echo "Installing the peers to compare with into .venv-bench (once) ..."
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+bench: $(READY) $(PEERS) ## measure it all (ONLY="peers": that section; OPTIONS="--events 50000": smaller)
+	@$(BIN)/python -m tests.bench $(ONLY) $(OPTIONS)
+
 lint: $(READY) ## style and types
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -87,3 +97,4 @@ lock: $(READY) ## write requirements.lock and those of the images anew from pypr
 	@$(COMPILE) --all-extras -o requirements.lock
 	@$(COMPILE) --constraints requirements.lock -o images/baggage/requirements.lock
 	@$(COMPILE) --constraints requirements.lock --extra flink -o images/flink/requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 --group bench -o tests/bench/requirements.lock

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
+from uuid import UUID
 
 import msgspec
 
 from baggage.domain.events import BaggageEvent
 from baggage.domain.records import FlightId, LegIndex, Record, RecordError, Text, Time, parser
+from baggage.domain.schedule import RETENTION
 from baggage.domain.stages import EventType, Stage, stage_of
+
+_RETENTION_SECONDS = int(RETENTION.total_seconds())
 
 
 class BagState(msgspec.Struct, frozen=True, array_like=True):
@@ -95,3 +99,52 @@ def bag_latest(bag_id: str, state: BagState, now: datetime) -> BagLatest:
 
 
 parse_bag_latest = parser(BagLatest)
+
+
+class Bag(msgspec.Struct, array_like=True):
+    """All that is kept of a bag, in one value that can be packed (specification section 6.1: state, and dedupe).
+
+    `touched` is when its state changed last. `seen` holds the events of the last 48 hours, oldest first: eight of the
+    sixteen bytes of the id, which is enough among the events of one bag, to the second in which it came.
+    """
+
+    state: BagState | None = None
+    touched: datetime | None = None
+    seen: dict[int, int] = {}
+
+    def has_seen(self, event: BaggageEvent) -> bool:
+        """Whether the event is a duplicate."""
+        return _short(event.event_id) in self.seen
+
+    def take(self, event: BaggageEvent, now: datetime) -> BagLatest | None:
+        """Join an event that comes for the first time; return the record to say, if the state has changed."""
+        second = int(now.timestamp())
+        self._forget(second - _RETENTION_SECONDS)
+        self.seen[_short(event.event_id)] = second
+        state = BagState.of(event)
+        if self.state is not None:
+            state = self.state.join(state)
+            if state == self.state:
+                return None
+        self.state, self.touched = state, now
+        return bag_latest(event.bag_id, state, now)
+
+    def expiry(self) -> datetime | None:
+        """When the bag is let go unless there is news of it; None before there was any."""
+        return None if self.touched is None else self.touched + RETENTION
+
+    def _forget(self, second: int) -> None:
+        """Forget the events that came in this second or before."""
+        while self.seen:
+            oldest = next(iter(self.seen))
+            if self.seen[oldest] > second:
+                return
+            del self.seen[oldest]
+
+
+def _short(event_id: UUID) -> int:
+    return event_id.int & 0xFFFF_FFFF_FFFF_FFFF
+
+
+pack_bag = msgspec.msgpack.Encoder().encode
+unpack_bag = msgspec.msgpack.Decoder(Bag).decode

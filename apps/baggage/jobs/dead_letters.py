@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pyflink.common import Row
-from pyflink.datastream import OutputTag
-from pyflink.table import StreamTableEnvironment
+from pyflink.datastream import DataStream, OutputTag
+from pyflink.table import StatementSet, StreamTableEnvironment
 
 from baggage.domain.dead_letters import DeadLetter, dead_letter
 from baggage.domain.records import RecordError
-from baggage.jobs.sinks import KEY_VALUE, clickhouse_time, columns_of, row_type, to_clickhouse
+from baggage.jobs.sinks import KEY_VALUE, clickhouse_time, columns_of, key_values, row_type, to_clickhouse, to_topic
 from baggage.jobs.sources import KafkaRecord, complete, declare_json_topic, stream
 from baggage.provision.topics import DEAD_LETTER
 from baggage.settings import Settings
@@ -26,10 +25,18 @@ TABLE = "dead_letters"
 COLUMNS = columns_of(DeadLetter, without=("key_base64", "value_base64"))
 
 
-def dead_letter_row(record: KafkaRecord, error: RecordError, now: datetime) -> Row:
-    """The dead letter of a record as a `KEY_VALUE` row."""
-    letter = dead_letter(record.topic, record.partition, record.offset, record.key, record.value, error, now)
-    return Row(letter.key(), letter.to_json().decode())
+def dead_letter_record(record: KafkaRecord, error: RecordError, now: datetime) -> tuple[str, bytes]:
+    """The dead letter of a record, as `KEY_VALUE`."""
+    letter = dead_letter(record.topic, *record.position, record.key, record.value, error, now)
+    return letter.key(), letter.to_json()
+
+
+def dead_letters_to_topic(
+    tables: StreamTableEnvironment, statements: StatementSet, results: DataStream, settings: Settings
+) -> None:
+    """Write the dead letters among an operator's results to their topic."""
+    letters = key_values(tables, results.get_side_output(DEAD_LETTERS), "dead_letter_records")
+    to_topic(tables, statements, DEAD_LETTER, letters, settings)
 
 
 def dead_letters_to_clickhouse(tables: StreamTableEnvironment, settings: Settings, group: str) -> None:

@@ -29,10 +29,9 @@ from baggage.domain.records import RecordError
 from baggage.domain.schedule import RETENTION, FlightSchedule, is_done
 from baggage.domain.stages import Stage, stage_of
 from baggage.jobs import names
-from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row
+from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_record, dead_letters_to_topic
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
 from baggage.jobs.sinks import (
-    KEY_VALUE,
     clickhouse_row,
     clickhouse_time,
     columns_of,
@@ -41,6 +40,7 @@ from baggage.jobs.sinks import (
     to_topic,
 )
 from baggage.jobs.sources import (
+    BYTES,
     KAFKA_KEY,
     KEYED_RECORD_TYPE,
     RECORD,
@@ -53,7 +53,7 @@ from baggage.jobs.sources import (
     stream,
 )
 from baggage.jobs.timers import millis
-from baggage.provision.topics import ALERTS, DEAD_LETTER, EVENTS, SCHEDULE
+from baggage.provision.topics import ALERTS, EVENTS, SCHEDULE
 from baggage.settings import Settings
 
 NAME = names.FLIGHT_KPI_ALERT
@@ -63,7 +63,7 @@ ALERT_TABLE = "alerts"
 ALERT_COLUMNS = ("created_at", "alert_id", "flight_id", "severity", "rule_id", "payload_json")
 
 #: One result: an alert for Kafka (k, v) or a row for flight_kpis.
-RESULT = Types.ROW_NAMED(["k", "v", "kpi"], [Types.STRING(), Types.STRING(), row_type(KPI_COLUMNS)])
+RESULT = Types.ROW_NAMED(["k", "v", "kpi"], [Types.STRING(), BYTES, row_type(KPI_COLUMNS)])
 
 # A restart makes up for the ticks of an outage of up to this real time; after a longer one they would only say, for
 # every past minute, what was known before it.
@@ -105,12 +105,14 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[object]:
         """Take one record of flight.schedule.v1 as the schedule to look up."""
-        record = KafkaRecord.of(value)
+        record = KafkaRecord.of(value[0])
         error = self._book.apply(record, ctx.get_broadcast_state(SCHEDULES))
         if error is not None:
-            yield DEAD_LETTERS, dead_letter_row(record, error, self._clock.now())
+            yield DEAD_LETTERS, dead_letter_record(record, error, self._clock.now())
 
-    def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[object]:
+    def process_element(
+        self, value: tuple[bytes, ...], ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
+    ) -> Iterator[object]:
         """Take one record of baggage.events.v1, or of flight.schedule.v1 as the start of the flight's ticks."""
         record = KafkaRecord.of(value)
         now = self._clock.now()
@@ -178,7 +180,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
             kpi = self._kpi(flight, schedule, tick)
             yield self._kpi_row(kpi)
             for alert in evaluate(kpi):
-                yield Row(alert.key(), alert.to_json().decode(), None)
+                yield Row(alert.key(), alert.to_json(), None)
             tick += KPI_INTERVAL
         if tick != due:
             flight.next_tick = tick
@@ -223,11 +225,11 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     schedule = declare_topic(tables, SCHEDULE, settings, NAME)
     by_flight = stream(
         tables,
-        f"SELECT COALESCE({json_field('flight_id')}, ''), ROW({RECORD}) FROM {events} "
-        f"UNION ALL SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {schedule}",
+        f"SELECT COALESCE({json_field('flight_id')}, ''), {RECORD} FROM {events} "
+        f"UNION ALL SELECT {KAFKA_KEY}, {RECORD} FROM {schedule}",
         KEYED_RECORD_TYPE,
     )
-    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", RECORD_TYPE)
+    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", Types.ROW([RECORD_TYPE]))
     results = (
         keyed_by_first_field(by_flight)
         .connect(schedules.broadcast(SCHEDULES))
@@ -237,9 +239,9 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     )
     tables.create_temporary_view("results", tables.from_data_stream(results))
     statements = tables.create_statement_set()
-    alerts = stream(tables, "SELECT k, v FROM results WHERE k IS NOT NULL", KEY_VALUE)
+    alerts = tables.sql_query("SELECT k, v FROM results WHERE k IS NOT NULL")
     to_topic(tables, statements, ALERTS, alerts, settings)
-    to_topic(tables, statements, DEAD_LETTER, results.get_side_output(DEAD_LETTERS), settings)
+    dead_letters_to_topic(tables, statements, results, settings)
     statements.attach_as_datastream()
 
     columns = ", ".join(f"kpi.{column}" for column in KPI_COLUMNS)

@@ -35,10 +35,11 @@ from baggage.domain.records import RecordError
 from baggage.domain.schedule import RETENTION, Assignment, is_done, parse_assignment
 from baggage.domain.stages import Stage
 from baggage.jobs import names
-from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_row
+from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_record, dead_letters_to_topic
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
-from baggage.jobs.sinks import KEY_VALUE, clickhouse_row, clickhouse_time, columns_of, row_type, to_clickhouse, to_topic
+from baggage.jobs.sinks import clickhouse_row, clickhouse_time, columns_of, row_type, to_clickhouse, to_topic
 from baggage.jobs.sources import (
+    BYTES,
     KAFKA_KEY,
     KEYED_RECORD_TYPE,
     RECORD,
@@ -51,7 +52,7 @@ from baggage.jobs.sources import (
     stream,
 )
 from baggage.jobs.timers import millis
-from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, DEAD_LETTER, NOTIFICATIONS, SCHEDULE
+from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, NOTIFICATIONS, SCHEDULE
 from baggage.settings import Settings
 
 NAME = names.ITINERARY_STATUS
@@ -70,7 +71,7 @@ NOTIFICATION_COLUMNS = (
 #: From the bags to their itinerary: keyed by itinerary, a packed `_BagUpdate`.
 BAG_UPDATE = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
 #: One result: a notification for Kafka (k, v) or a row for itinerary_status.
-RESULT = Types.ROW_NAMED(["k", "v", "status"], [Types.STRING(), Types.STRING(), row_type(STATUS_COLUMNS)])
+RESULT = Types.ROW_NAMED(["k", "v", "status"], [Types.STRING(), BYTES, row_type(STATUS_COLUMNS)])
 
 # A bag that waits for a connection looks at the schedules this often (real time), as they may change.
 _RECHECK = timedelta(minutes=1)
@@ -130,10 +131,12 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[object]:
         """Take one record of flight.schedule.v1; FlightKpiAlert reports the bad ones."""
-        self._book.apply(KafkaRecord.of(value), ctx.get_broadcast_state(SCHEDULES))
+        self._book.apply(KafkaRecord.of(value[0]), ctx.get_broadcast_state(SCHEDULES))
         yield from ()
 
-    def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[object]:
+    def process_element(
+        self, value: tuple[bytes, ...], ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
+    ) -> Iterator[object]:
         """Take one record of baggage.bag.latest.v1 or baggage.assignment.v1; a tombstone lets the bag go."""
         record = KafkaRecord.of(value)
         packed = self._bag.value()
@@ -152,7 +155,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
                 latest = parse_bag_latest(record.key, record.value)
                 bag.leg_index, bag.stage, bag.alarm = latest.leg_index, Stage[latest.stage], latest.alarm
         except RecordError as error:
-            yield DEAD_LETTERS, dead_letter_row(record, error, self._clock.now())
+            yield DEAD_LETTERS, dead_letter_record(record, error, self._clock.now())
             return
         yield from self._evaluate(bag, ctx)
         self._bag.update(_encode(bag))
@@ -262,7 +265,7 @@ class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
         notice = notification(itinerary.said.journey_state, state, itinerary.notifications + 1, now)
         if notice:
             itinerary.notifications += 1
-            yield Row(notice.key(), notice.to_json().decode(), None)
+            yield Row(notice.key(), notice.to_json(), None)
 
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
@@ -273,11 +276,10 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     schedule = declare_topic(tables, SCHEDULE, settings, NAME)
     by_bag = stream(
         tables,
-        f"SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {latest} "
-        f"UNION ALL SELECT {KAFKA_KEY}, ROW({RECORD}) FROM {assignment}",
+        f"SELECT {KAFKA_KEY}, {RECORD} FROM {latest} UNION ALL SELECT {KAFKA_KEY}, {RECORD} FROM {assignment}",
         KEYED_RECORD_TYPE,
     )
-    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", RECORD_TYPE)
+    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", Types.ROW([RECORD_TYPE]))
     bags = (
         keyed_by_first_field(by_bag)
         .connect(schedules.broadcast(SCHEDULES))
@@ -297,10 +299,10 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
         tables,
         statements,
         NOTIFICATIONS,
-        stream(tables, "SELECT k, v FROM results WHERE k IS NOT NULL", KEY_VALUE),
+        tables.sql_query("SELECT k, v FROM results WHERE k IS NOT NULL"),
         settings,
     )
-    to_topic(tables, statements, DEAD_LETTER, bags.get_side_output(DEAD_LETTERS), settings)
+    dead_letters_to_topic(tables, statements, bags, settings)
     statements.attach_as_datastream()
 
     columns = ", ".join(f"status.{column}" for column in STATUS_COLUMNS)

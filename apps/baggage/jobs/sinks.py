@@ -13,16 +13,18 @@ from pyflink.common import Row, TypeInformation, Types
 from pyflink.datastream import DataStream
 from pyflink.datastream.connectors import Sink
 from pyflink.java_gateway import get_gateway
-from pyflink.table import StatementSet, StreamTableEnvironment
+from pyflink.table import StatementSet, StreamTableEnvironment, Table
 from pyflink.util.java_utils import to_jarray
 
 from baggage.domain.records import Record
-from baggage.jobs.sources import table_name
+from baggage.jobs.sources import BYTES, table_name
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
-#: What a Kafka sink takes: the key and the value (None: a tombstone), both text.
-KEY_VALUE = Types.ROW_NAMED(["k", "v"], [Types.STRING(), Types.STRING()])
+#: What an operator says for a topic: the key, and the value in the bytes that it has there. A tuple, which costs Python
+#: a fifth of a row, but has no nulls: no bytes stand for a tombstone.
+KEY_VALUE = Types.TUPLE([Types.STRING(), BYTES])
+TOMBSTONE = b""
 
 # java.sql.Types
 _VARCHAR = 12
@@ -32,13 +34,13 @@ _INSERT_RETRIES = 10
 
 
 def to_topic(
-    tables: StreamTableEnvironment, statements: StatementSet, topic: Topic, records: DataStream, settings: Settings
+    tables: StreamTableEnvironment, statements: StatementSet, topic: Topic, records: Table, settings: Settings
 ) -> None:
-    """Write a stream of `KEY_VALUE` rows to a topic."""
+    """Write a table of two columns, key and value, to a topic; a null value is a tombstone."""
     name = table_name(topic, "sink")
     max_request = topic.max_message_bytes or 1024 * 1024
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE {name} (k STRING, v STRING) WITH (
+        CREATE TEMPORARY TABLE {name} (k STRING, v BYTES) WITH (
             'connector' = 'kafka',
             'topic' = '{topic.name}',
             'properties.bootstrap.servers' = '{settings.kafka.bootstrap_servers}',
@@ -53,7 +55,13 @@ def to_topic(
             'value.format' = 'raw',
             'value.fields-include' = 'EXCEPT_KEY'
         )""")
-    statements.add_insert(name, tables.from_data_stream(records))
+    statements.add_insert(name, records)
+
+
+def key_values(tables: StreamTableEnvironment, records: DataStream, name: str) -> Table:
+    """A stream of `KEY_VALUE` as a table for `to_topic`; `name` is that of a view of it."""
+    tables.create_temporary_view(name, tables.from_data_stream(records))
+    return tables.sql_query(f"SELECT f0, NULLIF(f1, X'') FROM {name}")
 
 
 def columns_of(record_type: type[Record], *, without: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def submit_all(settings: Settings) -> dict[str, str]:
         )
     for name, snapshot in snapshots.items():
         job_id = _unique_id(name, snapshot, rest.known_job_ids(name))
-        submitted[name] = _start(name, job_id, snapshot, this, settings)
+        submitted[name] = start(JOBS[name], job_configuration(name, job_id, snapshot, this, settings), settings)
         logger.info("job is submitted", job=name, version=this, job_id=submitted[name], restored_from=snapshot)
     for name, job_id in submitted.items():
         wait(partial(_runs, rest, job_id), f"{name} to run")
@@ -196,9 +196,10 @@ def job_configuration(name: str, job_id: str, savepoint: str | None, this: str, 
     return configuration
 
 
-def _start(name: str, job_id: str, savepoint: str | None, this: str, settings: Settings) -> str:
+def start(build: Build, options: dict[str, str], settings: Settings) -> str:
+    """Start a job on the session cluster with these Flink options and return its id."""
     configuration = Configuration()
-    for key, value in (job_configuration(name, job_id, savepoint, this, settings) | settings.flink.job_options).items():
+    for key, value in (options | settings.flink.job_options).items():
         configuration.set_string(key, value)
     address = urlsplit(settings.flink.rest_url)
     gateway = get_gateway()
@@ -207,5 +208,5 @@ def _start(name: str, job_id: str, savepoint: str | None, this: str, settings: S
         address.hostname, address.port or 80, configuration._j_configuration, no_jars
     )
     env = StreamExecutionEnvironment(j_env)
-    JOBS[name](StreamTableEnvironment.create(env), settings)
-    return str(env.execute_async(name).get_job_id())
+    build(StreamTableEnvironment.create(env), settings)
+    return str(env.execute_async(options["pipeline.name"]).get_job_id())
