@@ -6,7 +6,8 @@ local facts = std.extVar('facts');
 local now = '$__toTime';
 local quoted(values) = std.join(', ', ["'%s'" % value for value in values]);
 local stageRank(column) = 'indexOf([%s], %s)' % [quoted(facts.stages), column];
-local loadedRank = std.find(facts.loaded, facts.stages)[0] + 1;
+local rankOf(stage) = std.find(stage, facts.stages)[0] + 1;
+local loadedRank = rankOf(facts.loaded);
 local origin(flight) = "substring(splitByChar('|', %s)[3], 1, 3)" % flight;
 local destination(flight) = "substring(splitByChar('|', %s)[3], 6, 3)" % flight;
 // Of a departure board: the flight and where it goes, without the date.
@@ -411,37 +412,9 @@ local outcomes = |||
     ORDER BY time
   ||| % outcomes,
 
-  // Of the bags that passed a custody point, the share of which a scan says so, by the airport of the point.
+  // Of the bags that passed a custody point, the share of which a scan says so, by the airport of the point. Each leg of
+  // a bag is read once: the stages that were seen are the bits of a number.
   compliance: |||
-    WITH legs AS (
-        SELECT
-            bag_id,
-            leg_index,
-            any(flight_id) AS flight_id,
-            groupUniqArray(stage) AS seen,
-            max(%(rank)s) AS furthest,
-            max(ts) AS last_ts
-        FROM bag_latest
-        WHERE ts > $__fromTime - INTERVAL %(hours)d HOUR AND ts <= $__toTime
-        GROUP BY bag_id, leg_index
-    ),
-    points AS (
-        SELECT %(origin)s AS airport, 'acceptance' AS point, has(seen, 'CHECKED_IN') AS recorded
-        FROM legs WHERE leg_index = 0 AND last_ts > $__fromTime
-        UNION ALL
-        SELECT %(origin)s AS airport, 'load' AS point, has(seen, 'LOADED') AS recorded
-        FROM legs WHERE furthest >= %(loaded)d AND last_ts > $__fromTime
-        UNION ALL
-        SELECT %(origin)s AS airport, 'transfer' AS point, has(seen, 'EXPECTED') AS recorded
-        FROM legs WHERE leg_index > 0 AND last_ts > $__fromTime
-        UNION ALL
-        SELECT %(destination)s AS airport, 'delivery' AS point, has(seen, 'CAROUSEL') AS recorded
-        FROM legs
-        INNER JOIN (
-            SELECT bag_id, leg_index FROM (%(bags)s) WHERE bag_state IN ('ARRIVED_AT_DESTINATION', 'ON_CAROUSEL')
-        ) AS arrived ON arrived.bag_id = legs.bag_id AND arrived.leg_index = legs.leg_index
-        WHERE furthest > %(loaded)d AND last_ts > $__fromTime AND last_ts < $__toTime - INTERVAL 90 MINUTE
-    )
     SELECT
         airport,
         100 * avgIfOrNull(recorded, point = 'acceptance') AS acceptance,
@@ -449,14 +422,49 @@ local outcomes = |||
         100 * avgIfOrNull(recorded, point = 'transfer') AS transfer,
         100 * avgIfOrNull(recorded, point = 'delivery') AS delivery,
         count() AS scans_due
-    FROM points
+    FROM (
+        SELECT
+            arrayJoin(arrayFilter(due -> due.4, [
+                (%(origin)s, 'acceptance', bitTest(seen, %(checked_in)d), leg_index = 0),
+                (%(origin)s, 'load', bitTest(seen, %(loaded)d), furthest >= %(loaded)d),
+                (%(origin)s, 'transfer', bitTest(seen, %(expected)d), leg_index > 0),
+                (%(destination)s, 'delivery', bitTest(seen, %(carousel)d),
+                 furthest > %(loaded)d AND arrived AND last_ts < $__toTime - INTERVAL 90 MINUTE)
+            ])) AS due,
+            due.1 AS airport,
+            due.2 AS point,
+            due.3 AS recorded
+        FROM (
+            SELECT
+                bag_id,
+                leg_index,
+                any(flight_id) AS flight_id,
+                groupBitOr(bitShiftLeft(toUInt16(1), rank)) AS seen,
+                max(rank) AS furthest,
+                max(ts) AS last_ts
+            FROM (
+                SELECT bag_id, leg_index, flight_id, ts, %(rank)s AS rank
+                FROM bag_latest
+                WHERE ts > $__fromTime - INTERVAL %(hours)d HOUR AND ts <= $__toTime
+            )
+            GROUP BY bag_id, leg_index
+            HAVING last_ts > $__fromTime
+        ) AS legs
+        LEFT JOIN (
+            SELECT bag_id, leg_index, 1 AS arrived FROM (%(bags)s)
+            WHERE bag_state IN ('ARRIVED_AT_DESTINATION', 'ON_CAROUSEL')
+        ) AS ended ON ended.bag_id = legs.bag_id AND ended.leg_index = legs.leg_index
+    )
     WHERE $__conditionalAll(airport IN (${airport:singlequote}), $airport)
     GROUP BY airport
     ORDER BY scans_due DESC
   ||| % {
     rank: stageRank('stage'),
     hours: facts.activeHours,
+    expected: rankOf('EXPECTED'),
+    checked_in: rankOf('CHECKED_IN'),
     loaded: loadedRank,
+    carousel: rankOf('CAROUSEL'),
     origin: origin('flight_id'),
     destination: destination('flight_id'),
     bags: bagsOf('SELECT * FROM ' + itineraries),

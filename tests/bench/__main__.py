@@ -15,10 +15,10 @@ from baggage.local.jars import JarError
 from baggage.local.processes import ProcessError
 from baggage.local.runtime import RuntimeStartError, state_lock
 from baggage.settings import Settings
-from tests.bench import growth, kpi_tick, latency, peers, start, throughput
+from tests.bench import growth, kpi_tick, latency, peers, queries, start, throughput
 from tests.bench.report import Report
 
-SECTIONS = ("peers", "throughput", "latency", "growth", "tick", "start")
+SECTIONS = ("peers", "throughput", "latency", "growth", "tick", "queries", "start")
 STATE = Path(".local/bench")
 
 
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--factors", default="1,10,100", help="of growth, of a day's bags; default: %(default)s")
     parser.add_argument("--later", type=int, default=100_000, help="of growth, events; default: %(default)s")
     parser.add_argument("--flights", type=int, default=2_000, help="of tick, active ones; default: %(default)s")
+    parser.add_argument("--days", type=int, default=30, help="of queries, generated; default: %(default)s")
     parser.add_argument("--ticks", type=int, default=12, help="of tick; default: %(default)s")
     parser.add_argument("--results", type=Path, default=STATE / "results", help="a directory; default: %(default)s")
     arguments = parser.parse_args()
@@ -78,6 +79,8 @@ def _run(section: str, settings: Settings, report: Report, console: Console, arg
         growth.measure(settings, report, console, factors, arguments.later, directory / section)
     elif section == "tick":
         kpi_tick.measure(settings, report, console, arguments.flights, arguments.ticks, directory / section)
+    elif section == "queries":
+        queries.measure(settings, report, console, arguments.days, directory / section)
     elif section == "start":
         start.measure(settings, report, console, directory / section)
 

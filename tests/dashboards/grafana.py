@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,6 +56,28 @@ def variables(dashboard: Json) -> list[Json]:
     """The template variables of a dashboard."""
     found: list[Json] = dashboard.get("templating", {}).get("list", [])
     return found
+
+
+def first_options(among: Iterable[Json], now: datetime, ask: Callable[[str], list[tuple[Any, ...]]]) -> Variables:
+    """The variables as they are when the dashboards are opened: the first option of each; `ask` runs a query."""
+    chosen: Variables = {}
+    for variable in (variable for dashboard in among for variable in variables(dashboard)):
+        if variable["type"] == "custom":
+            chosen[variable["name"]] = variable["current"]["value"]
+        elif variable.get("includeAll"):
+            chosen[variable["name"]] = ALL
+        else:
+            rows = ask(interpolate(variable["query"], now - timedelta(hours=6), now, chosen))
+            chosen[variable["name"]] = [rows[0][0]]
+    return chosen
+
+
+def time_range(dashboard: Json, now: datetime) -> tuple[datetime, datetime]:
+    """The time range of a dashboard that is opened at `now`."""
+    hours = re.fullmatch(r"now-(\d+)h", dashboard["time"]["from"])
+    if not hours:
+        raise ValueError(f"a time range that is not hours: {dashboard['time']}")
+    return now - timedelta(hours=int(hours[1])), now
 
 
 def panel_queries(name: str, dashboard: Json) -> Iterator[Query]:

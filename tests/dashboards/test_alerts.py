@@ -11,7 +11,7 @@ import pytest
 from baggage.domain.alerts import SEVERITY as SEVERITY
 from baggage.domain.alerts import Alert, Rule, alert_id, window_start
 from tests.builders import INBOUND, MINUTE, ONWARD, SECOND, kpi
-from tests.dashboards.conftest import Tables
+from tests.dashboards.engine import Tables
 from tests.dashboards.grafana import expand_macros, rules
 
 #: Of today, and fixed while the tests run: the tables forget by the wall clock.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboards.conftest import Answer, Tables
+from tests.dashboards.engine import Answer, Tables
 from tests.dashboards.grafana import (
     Query,
     Variables,
@@ -17,10 +17,10 @@ from tests.dashboards.grafana import (
     interpolate,
     other_queries,
     panel_queries,
+    time_range,
     variables,
 )
 
-_HOURS = re.compile(r"now-(\d+)h")
 PANELS = [
     (name, panel, query)
     for name, dashboard in dashboards().items()
@@ -34,9 +34,7 @@ _ABOUT_WRITING = ("Rows per second", "From scan to row")
 
 def run(day: Tables, name: str, query: Query, now: datetime, values: Variables) -> Answer:
     """Run a query as its dashboard does when it is opened at `now`."""
-    hours = _HOURS.fullmatch(dashboards()[name]["time"]["from"])
-    assert hours
-    return day.ask(interpolate(query.sql, now - timedelta(hours=int(hours[1])), now, values))
+    return day.ask(interpolate(query.sql, *time_range(dashboards()[name], now), values))
 
 
 def panel_query(name: str, title: str) -> Query:
