@@ -56,8 +56,11 @@ class Pipeline:
             query: Query = querying(client, self.settings.clickhouse.database)
             return query(text)
 
-    def wait_for_rows(self, query: str, timeout: float = 120) -> int:
-        """Wait until a count is not 0, and return it."""
+    def wait_for_rows(self, query: str, timeout: float = 360) -> int:
+        """Wait until a count is not 0, and return it.
+
+        On a slow machine the jobs take minutes to work off the assignments of two days, with which they begin.
+        """
         count = wait_until(lambda: self.query(query)[0][0], timeout, query)
         assert isinstance(count, int)
         return count
