@@ -10,7 +10,7 @@ local rankOf(stage) = std.find(stage, facts.stages)[0] + 1;
 local loadedRank = rankOf(facts.loaded);
 local origin(flight) = "substring(splitByChar('|', %s)[3], 1, 3)" % flight;
 local destination(flight) = "substring(splitByChar('|', %s)[3], 6, 3)" % flight;
-// Of a departure board: the flight and where it goes, without the date.
+// Whether a flight leaves from one of the airports that are selected.
 local ofAirport(flight) = '$__conditionalAll(%s IN (${airport:singlequote}), $airport)' % origin(flight);
 
 // Bags are checked in up to 4 hours before departure and connect for up to 3: what is on its way has spoken since then.
@@ -150,7 +150,7 @@ local outcomes = |||
           WHERE flight_id IN (${flight:singlequote}) AND $__timeFilter(ts))
   |||,
 
-  // The selected flights, or all of the table where none is selected.
+  // All flights of the table.
   funnel: |||
     SELECT
         sum(expected_bags) AS expected,

@@ -21,7 +21,6 @@ local facts = std.extVar('facts');
   loadedPercent:: self.steps(self.bad, [[50, self.warning], [facts.lowLoadPercent, self.attention], [100, self.good]]),
   compliancePercent:: self.steps(self.bad, [[90, self.warning], [95, self.attention], [98, self.good]]),
   freshnessSeconds:: self.steps(self.good, [[30, self.attention], [61, self.bad]]),
-  latencySeconds:: self.steps(self.good, [[60, self.attention], [600, self.bad]]),
   secondsSilent:: self.steps(self.good, [[30 * 60, self.attention], [60 * 60, self.warning]]),
 
   severities:: { CRITICAL: $.bad, WARN: $.warning },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from baggage.domain.alerts import LOW_LOAD_BEFORE_CUTOFF, LOW_LOAD_PERCENT, Rule
+from baggage.domain.alerts import LOW_LOAD_BEFORE_CUTOFF, LOW_LOAD_PERCENT
 from baggage.domain.journey import BUFFER, TRANSFER_P90, JourneyState
 from baggage.domain.kpis import ACTIVE_BEFORE_DEPARTURE, KPI_INTERVAL
 from baggage.domain.stages import Stage
@@ -17,13 +17,11 @@ def facts() -> dict[str, object]:
     return {
         "stages": [stage.name for stage in Stage],
         "loaded": Stage.LOADED.name,
-        "journeyStates": [state.value for state in JourneyState],
         "troubled": [
             JourneyState.AT_RISK_FOR_CONNECTION,
             JourneyState.EXCEPTION,
             JourneyState.DELAYED_OR_REROUTED,
         ],
-        "rules": {rule.name: rule.value for rule in Rule},
         "activeHours": ACTIVE_BEFORE_DEPARTURE // _HOUR,
         "lowLoadMinutes": LOW_LOAD_BEFORE_CUTOFF // _MINUTE,
         "lowLoadPercent": LOW_LOAD_PERCENT,
