@@ -41,19 +41,28 @@ class Lag:
 
     def __init__(self, rest_url: str) -> None:
         self._rest = FlinkRest(rest_url)
-        self._sources: list[tuple[str, str]] = []
-        for job in self._rest.live_jobs():
-            for vertex in self._rest.get(f"/jobs/{job.job_id}")["vertices"]:
-                path = f"/jobs/{job.job_id}/vertices/{vertex['id']}/subtasks/metrics"
-                metrics: Any = self._rest.get(path)
-                for metric in metrics:
-                    if metric["id"].endswith(".pendingRecords"):
-                        self._sources.append((job.name, f"{path}?get={metric['id']}&agg=sum"))
+        self._sources = [
+            (job.name, f"/jobs/{job.job_id}/vertices/{vertex['id']}/subtasks/metrics")
+            for job in self._rest.live_jobs()
+            for vertex in self._rest.get(f"/jobs/{job.job_id}")["vertices"]
+            if vertex["name"].startswith("Source: ")
+        ]
+        self._metrics: dict[str, str] = {}
 
     def by_job(self) -> dict[str, int]:
         """Records by the name of the job."""
         lag: dict[str, int] = {}
         for job, path in self._sources:
-            answer: Any = self._rest.get(path)
+            metric = self._metric(path)
+            answer: Any = self._rest.get(f"{path}?get={metric}&agg=sum") if metric else []
             lag[job] = lag.get(job, 0) + round(answer[0]["sum"] if answer else 0)
         return lag
+
+    def _metric(self, path: str) -> str | None:
+        """The name of a source's metric, which it does not have before its first records."""
+        if path not in self._metrics:
+            metrics: Any = self._rest.get(path)
+            for metric in metrics:
+                if metric["id"].endswith(".pendingRecords"):
+                    self._metrics[path] = metric["id"]
+        return self._metrics.get(path)

@@ -33,6 +33,8 @@ _GROWTH = 0.01
 _SECONDS_BEHIND = 10
 _START_SECONDS = 120
 _LEAST_PER_SECOND = 50
+# Flink's metrics are some ten seconds old: a backlog that was not seen by then was worked off before.
+_UNSEEN_SECONDS = 40
 _BUSIEST = 8
 # How the names of the threads begin that run Python: by the operators' names, of which Linux keeps fifteen characters.
 _PYTHON = (": bag latest", ": flight KPIs", ": bag journeys", ": itinerary stat")
@@ -117,7 +119,7 @@ def _drain(lag: Lag, backlog: int, shown: Progress) -> tuple[float, float]:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the pipeline has still {lag.by_job()} to read")
         most = max(lag.by_job().values(), default=0)
-        seen = seen or most > 0
+        seen = seen or most > 0 or time.monotonic() - started > _UNSEEN_SECONDS
         if most > (1 - _WARM_UP_SHARE) * backlog:
             warm = time.monotonic()
         empty = empty + 1 if seen and most == 0 else 0

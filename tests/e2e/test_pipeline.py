@@ -224,22 +224,23 @@ def bytes_in(snapshot: str) -> int:
 
 def test_what_is_done_is_let_go(settings_at: SettingsAt) -> None:
     """Nobody publishes after the evening; 48 hours after the last arrival the jobs hold nothing of any bag."""
-    settings = settings_at("00:00", speed=1800)
+    # A record that comes later than 48 hours of this clock after the arrival of its flight is not counted any more.
+    settings = settings_at("00:00", speed=1200)
     assert settings.clock.anchor is not None
     midnight = settings.clock.anchor - dt.timedelta(days=5)
     settings.clock.anchor = midnight
-    settings.generator = GeneratorSettings(flights=24, passengers_mean=90, passengers_std=5)
+    settings.generator = GeneratorSettings(flights=24, passengers_mean=30, passengers_std=5)
     with running(settings) as pipeline:
         pipeline.wait_until_clock(midnight + dt.timedelta(hours=18))
         pipeline.generator.stop()
         schedules = [json.loads(value) for value in live_values(pipeline, SCHEDULE)]
         last_arrival = max(dt.datetime.fromisoformat(schedule["arr_time"]) for schedule in schedules)
-        wait_until(lambda: len(live_values(pipeline, BAG_LATEST)) > 1000)
+        wait_until(lambda: len(live_values(pipeline, BAG_LATEST)) > 500)
         pipeline.wait_until_clock(last_arrival + RETENTION)
         wait_until(lambda: not live_values(pipeline, BAG_LATEST))
         report = verify(pipeline.settings, patience=60)
         assert report.differences == []
-        assert report.compared["bag_current"] > 1000, "what was let go is still in the tables"
+        assert report.compared["bag_current"] > 500, "what was let go is still in the tables"
         assert report.compared["itinerary_current"] == 0, "the oracle lets go as well"
         schedules_kept = sum(map(len, live_values(pipeline, SCHEDULE)))
         for savepoint in stop_all(pipeline.settings).values():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 
-from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
 from baggage.clock import Clock
@@ -22,6 +19,7 @@ from baggage.jobs.dead_letters import (
     dead_letters_to_clickhouse,
     dead_letters_to_topic,
 )
+from baggage.jobs.keyed_values import KeyedValues
 from baggage.jobs.sinks import (
     KEY_VALUE,
     TOMBSTONE,
@@ -52,14 +50,11 @@ TABLE = "bag_latest"
 # The table has no column for the alarm; it is for ItineraryStatus.
 COLUMNS = columns_of(BagLatest, without=("alarm",))
 
-_CACHED_BAGS = 50_000
-
 
 class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
     """Keyed by bag: joins the events of a bag and says its state whenever it changes.
 
-    State: `bag`, the packed `Bag`. It is read once and then kept in a cache, which a restart empties; every change is
-    written through. Everything of a bag is in one value, since what an event costs is mostly the access to the state.
+    State: `bag`, the packed `Bag`.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -67,8 +62,7 @@ class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
-        self._state = runtime_context.get_state(ValueStateDescriptor("bag", Types.PICKLED_BYTE_ARRAY()))
-        self._cache: OrderedDict[str, Bag] = OrderedDict()
+        self._bags = KeyedValues(runtime_context, "bag", pack_bag, unpack_bag)
 
     def process_element(self, value: tuple[bytes, ...], ctx: KeyedProcessFunction.Context) -> Iterator[object]:
         """Take one record of baggage.events.v1."""
@@ -79,42 +73,28 @@ class BagLatestFunction(KeyedProcessFunction):  # type: ignore[misc]
         except RecordError as error:
             yield DEAD_LETTERS, dead_letter_record(record, error, now)
             return
-        bag = self._load(event.bag_id)
+        bag = self._bags.get(event.bag_id) or Bag()
         if bag.has_seen(event):
             return
         if bag.state is None:
             ctx.timer_service().register_processing_time_timer(millis(self._clock.real(now + RETENTION)))
         latest = bag.take(event, now)
-        self._state.update(pack_bag(bag))
+        self._bags.put(event.bag_id, bag)
         if latest is not None:
             yield event.bag_id, latest.to_json()
 
     def on_timer(self, _timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[object]:
         """Let go of a bag that nothing was heard of for 48 hours, here and on the topic."""
         bag_id: str = ctx.get_current_key()
-        expiry = self._load(bag_id).expiry()
+        bag = self._bags.get(bag_id)
+        expiry = bag.expiry() if bag else None
         if expiry is None:
-            self._cache.pop(bag_id)
             return
         if self._clock.now() < expiry:
             ctx.timer_service().register_processing_time_timer(millis(self._clock.real(expiry)))
             return
-        self._state.clear()
-        self._cache.pop(bag_id)
+        self._bags.clear(bag_id)
         yield bag_id, TOMBSTONE
-
-    def _load(self, bag_id: str) -> Bag:
-        """The bag of the current key, from the cache or else from the state; a new one if it is not known."""
-        bag = self._cache.get(bag_id)
-        if bag is not None:
-            self._cache.move_to_end(bag_id)
-            return bag
-        packed = self._state.value()
-        bag = unpack_bag(packed) if packed else Bag()
-        self._cache[bag_id] = bag
-        if len(self._cache) > _CACHED_BAGS:
-            self._cache.popitem(last=False)
-        return bag
 
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:

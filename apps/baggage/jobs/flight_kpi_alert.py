@@ -32,15 +32,18 @@ from baggage.jobs import names
 from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_record, dead_letters_to_topic
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
 from baggage.jobs.sinks import (
-    clickhouse_row,
+    TEXTS,
     clickhouse_time,
     columns_of,
+    records_of,
     row_type,
+    rows_of,
+    table_texts,
     to_clickhouse,
     to_topic,
+    topic_texts,
 )
 from baggage.jobs.sources import (
-    BYTES,
     KAFKA_KEY,
     KEYED_RECORD_TYPE,
     RECORD,
@@ -61,9 +64,6 @@ KPI_TABLE = "flight_kpis"
 KPI_COLUMNS = columns_of(FlightKpi)
 ALERT_TABLE = "alerts"
 ALERT_COLUMNS = ("created_at", "alert_id", "flight_id", "severity", "rule_id", "payload_json")
-
-#: One result: an alert for Kafka (k, v) or a row for flight_kpis.
-RESULT = Types.ROW_NAMED(["k", "v", "kpi"], [Types.STRING(), BYTES, row_type(KPI_COLUMNS)])
 
 # A restart makes up for the ticks of an outage of up to this real time; after a longer one they would only say, for
 # every past minute, what was known before it.
@@ -116,8 +116,8 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         """Take one record of baggage.events.v1, or of flight.schedule.v1 as the start of the flight's ticks."""
         record = KafkaRecord.of(value)
         now = self._clock.now()
-        flight_id: str = ctx.get_current_key()
         if record.topic == SCHEDULE.name:
+            flight_id = (record.key or b"").decode(errors="replace")
             if record.value is None:
                 self._let_go(flight_id)
                 self._retries.pop(flight_id, None)
@@ -128,6 +128,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
             event = parse_event(record.key, record.value)
         except RecordError:
             return
+        flight_id = event.flight_id
         self._newest_ingest = max(self._newest_ingest, event.ingest_time)
         flight = self._load(flight_id)
         before, after = flight.stages.get(event.bag_id, Stage.EXPECTED), stage_of(event.event_type)
@@ -149,16 +150,19 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
             # The last row of a departed flight must count its late scans.
             self._wake(tick_at_or_after(now), ctx)
 
-    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[tuple[str, ...]]:
         """Say what is due. Timers only wake the flight up; its own state tells what there is to do."""
         now = self._clock.now()
         flight_id: str = ctx.get_current_key()
         yield from self._tick(flight_id, now, ctx)
         schedule = self._schedule(flight_id, ctx)
         if schedule and schedule.dep_time <= now and not is_done(schedule, now):
-            yield self._kpi_row(self._kpi(self._load(flight_id), schedule, tick_at_or_after(now - KPI_INTERVAL)))
+            kpi = self._kpi(self._load(flight_id), schedule, tick_at_or_after(now - KPI_INTERVAL))
+            yield table_texts(KPI_TABLE, kpi, KPI_COLUMNS)
 
-    def _tick(self, flight_id: str, now: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+    def _tick(
+        self, flight_id: str, now: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
+    ) -> Iterator[tuple[str, ...]]:
         """Say the KPI row and the alerts of every tick that is due, and wake the flight for the next."""
         schedule = self._schedule(flight_id, ctx)
         if schedule is None:
@@ -178,9 +182,9 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         tick = max(tick, tick_at_or_after(earliest))
         while tick <= now and is_active(schedule, tick):
             kpi = self._kpi(flight, schedule, tick)
-            yield self._kpi_row(kpi)
+            yield table_texts(KPI_TABLE, kpi, KPI_COLUMNS)
             for alert in evaluate(kpi):
-                yield Row(alert.key(), alert.to_json(), None)
+                yield topic_texts(ALERTS, alert)
             tick += KPI_INTERVAL
         if tick != due:
             flight.next_tick = tick
@@ -190,10 +194,6 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
 
     def _kpi(self, flight: _Flight, schedule: FlightSchedule, tick: datetime) -> FlightKpi:
         return flight_kpi(schedule, flight.counts, freshness(self._newest_ingest, self._clock.now()), tick)
-
-    @staticmethod
-    def _kpi_row(kpi: FlightKpi) -> Row:
-        return Row(None, None, clickhouse_row(kpi, KPI_COLUMNS))
 
     def _schedule(self, flight_id: str, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> FlightSchedule | None:
         return self._book.read(lambda: ctx.get_broadcast_state(SCHEDULES))(flight_id)
@@ -233,19 +233,17 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     results = (
         keyed_by_first_field(by_flight)
         .connect(schedules.broadcast(SCHEDULES))
-        .process(FlightKpiAlertFunction(settings.clock.clock()), RESULT)
+        .process(FlightKpiAlertFunction(settings.clock.clock()), TEXTS)
         .name("flight KPIs and alerts")
         .uid("flight-kpi-alert")
     )
     tables.create_temporary_view("results", tables.from_data_stream(results))
     statements = tables.create_statement_set()
-    alerts = tables.sql_query("SELECT k, v FROM results WHERE k IS NOT NULL")
-    to_topic(tables, statements, ALERTS, alerts, settings)
+    to_topic(tables, statements, ALERTS, tables.sql_query(records_of(ALERTS, "results")), settings)
     dead_letters_to_topic(tables, statements, results, settings)
     statements.attach_as_datastream()
 
-    columns = ", ".join(f"kpi.{column}" for column in KPI_COLUMNS)
-    kpis = stream(tables, f"SELECT {columns} FROM results WHERE kpi IS NOT NULL", row_type(KPI_COLUMNS))
+    kpis = stream(tables, rows_of(KPI_TABLE, KPI_COLUMNS, "results"), row_type(KPI_COLUMNS))
     to_clickhouse(kpis, KPI_TABLE, KPI_COLUMNS, settings)
 
     alert_records = declare_topic(tables, ALERTS, settings, NAME)

@@ -13,7 +13,6 @@ from pyflink.datastream import (
     KeyedProcessFunction,
     RuntimeContext,
 )
-from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
 from baggage.clock import Clock
@@ -36,8 +35,20 @@ from baggage.domain.schedule import RETENTION, Assignment, is_done, parse_assign
 from baggage.domain.stages import Stage
 from baggage.jobs import names
 from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_record, dead_letters_to_topic
+from baggage.jobs.keyed_values import KeyedValues
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
-from baggage.jobs.sinks import clickhouse_row, clickhouse_time, columns_of, row_type, to_clickhouse, to_topic
+from baggage.jobs.sinks import (
+    TEXTS,
+    clickhouse_time,
+    columns_of,
+    records_of,
+    row_type,
+    rows_of,
+    table_texts,
+    to_clickhouse,
+    to_topic,
+    topic_texts,
+)
 from baggage.jobs.sources import (
     BYTES,
     KAFKA_KEY,
@@ -69,9 +80,7 @@ NOTIFICATION_COLUMNS = (
 )
 
 #: From the bags to their itinerary: keyed by itinerary, a packed `_BagUpdate`.
-BAG_UPDATE = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-#: One result: a notification for Kafka (k, v) or a row for itinerary_status.
-RESULT = Types.ROW_NAMED(["k", "v", "status"], [Types.STRING(), BYTES, row_type(STATUS_COLUMNS)])
+BAG_UPDATE = Types.ROW([Types.STRING(), BYTES])
 
 # A bag that waits for a connection looks at the schedules this often (real time), as they may change.
 _RECHECK = timedelta(minutes=1)
@@ -80,6 +89,7 @@ _RECHECK = timedelta(minutes=1)
 class _BagUpdate(msgspec.Struct, array_like=True):
     """What a bag tells its itinerary; `journey` None: the bag is let go."""
 
+    itinerary_id: str
     bag_id: str
     customer_id: str
     bags_in_itinerary: int
@@ -87,13 +97,14 @@ class _BagUpdate(msgspec.Struct, array_like=True):
 
 
 class _Bag(msgspec.Struct, array_like=True):
-    """What is kept of a bag in one value: assignment, progress, and what its itinerary was told last."""
+    """What is kept of a bag in one value: assignment, progress, what its itinerary was told last, and its timers."""
 
     assignment: Assignment | None = None
     leg_index: int = 0
     stage: Stage = Stage.EXPECTED
     alarm: bool = False
     told: BagJourney | None = None
+    timers: list[int] = []
 
     def progress(self) -> Progress:
         return Progress(self.leg_index, self.stage, self.alarm)
@@ -118,7 +129,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Keyed by bag: joins bag, assignment and schedules, and tells the itinerary each change of the bag's journey.
 
     State: `bag`, the packed `_Bag`; the schedules in the broadcast state. Timers wake the bag up at the deadlines
-    of the journey rules.
+    of the journey rules; those that it has are part of its value, since to set one again costs as much as to set it.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -126,7 +137,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
-        self._bag = runtime_context.get_state(ValueStateDescriptor("bag", Types.PICKLED_BYTE_ARRAY()))
+        self._bags = KeyedValues(runtime_context, "bag", _encode, _decode_bag)
         self._book = ScheduleBook()
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[object]:
@@ -139,17 +150,16 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     ) -> Iterator[object]:
         """Take one record of baggage.bag.latest.v1 or baggage.assignment.v1; a tombstone lets the bag go."""
         record = KafkaRecord.of(value)
-        packed = self._bag.value()
-        bag = _decode_bag(packed) if packed else _Bag()
+        bag_id: str = (record.key or b"").decode(errors="replace")
+        bag = self._bags.get(bag_id) or _Bag()
         if record.value is None:
-            yield from self._let_go(bag)
+            yield from self._let_go(bag_id, bag)
             return
         try:
             if record.topic == ASSIGNMENT.name:
                 assignment = parse_assignment(record.key, record.value)
                 if bag.assignment and bag.assignment.itinerary_id != assignment.itinerary_id:
-                    yield from self._let_go(bag)
-                    bag.told = None
+                    yield from self._leave(bag)
                 bag.assignment = assignment
             else:
                 latest = parse_bag_latest(record.key, record.value)
@@ -158,19 +168,23 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             yield DEAD_LETTERS, dead_letter_record(record, error, self._clock.now())
             return
         yield from self._evaluate(bag, ctx)
-        self._bag.update(_encode(bag))
+        self._bags.put(bag_id, bag)
 
-    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Look at the rules again: a deadline has passed, or a schedule may have changed."""
-        packed = self._bag.value()
-        if not packed:
+        bag_id: str = ctx.get_current_key()
+        bag = self._bags.get(bag_id)
+        if bag is None:
             return
-        bag = _decode_bag(packed)
+        if self._is_done(bag, self._schedules(ctx)):
+            yield from self._let_go(bag_id, bag)
+            return
         told = bag.told
-        done = self._is_done(bag, self._schedules(ctx))
-        yield from self._let_go(bag) if done else self._evaluate(bag, ctx)
-        if not done and bag.told != told:
-            self._bag.update(_encode(bag))
+        bag.timers = [timer for timer in bag.timers if timer != timestamp]
+        yield from self._evaluate(bag, ctx)
+        if bag.told != told:
+            # New timers alone are not worth a write: a bag that does not know its timers sets them again.
+            self._bags.put(bag_id, bag)
 
     def _evaluate(self, bag: _Bag, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
         """Tell the itinerary if the bag's journey has changed, and wake the bag for the next deadline."""
@@ -181,23 +195,31 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         journey = bag_journey(assignment.legs, progress, schedules, now)
         if journey != bag.told:
             bag.told = journey
-            update = _BagUpdate(assignment.bag_id, assignment.customer_id, assignment.bags_in_itinerary, journey)
-            yield Row(assignment.itinerary_id, _encode(update))
+            yield _update(assignment, journey)
+        timers = []
         deadline = next_deadline(assignment.legs, progress, schedules, now)
         if deadline:
-            self._wake(self._clock.real(deadline), ctx)
+            timers.append(millis(self._clock.real(deadline)))
         last = schedules(assignment.legs[-1].flight_id)
         if last:
-            self._wake(self._clock.real(last.arr_time + RETENTION), ctx)
+            timers.append(millis(self._clock.real(last.arr_time + RETENTION)))
         if last is None or connecting_leg(assignment.legs, progress):
-            self._wake(_next_recheck(assignment.bag_id), ctx)
+            timers.append(millis(_next_recheck(assignment.bag_id)))
+        for timer in timers:
+            if timer not in bag.timers:
+                ctx.timer_service().register_processing_time_timer(timer)
+        bag.timers = timers
 
-    def _let_go(self, bag: _Bag) -> Iterator[Row]:
-        self._bag.clear()
-        assignment = bag.assignment
-        if assignment and bag.told:
-            update = _BagUpdate(assignment.bag_id, assignment.customer_id, assignment.bags_in_itinerary, None)
-            yield Row(assignment.itinerary_id, _encode(update))
+    def _let_go(self, bag_id: str, bag: _Bag) -> Iterator[Row]:
+        self._bags.clear(bag_id)
+        yield from self._leave(bag)
+
+    @staticmethod
+    def _leave(bag: _Bag) -> Iterator[Row]:
+        """Tell the itinerary that the bag is none of its own any more."""
+        if bag.assignment and bag.told:
+            yield _update(bag.assignment, None)
+        bag.told = None
 
     def _is_done(self, bag: _Bag, schedules: Schedules) -> bool:
         last = schedules(bag.assignment.legs[-1].flight_id) if bag.assignment else None
@@ -206,8 +228,12 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     def _schedules(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Schedules:
         return self._book.read(lambda: ctx.get_broadcast_state(SCHEDULES))
 
-    def _wake(self, real: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> None:
-        ctx.timer_service().register_processing_time_timer(millis(real))
+
+def _update(assignment: Assignment, journey: BagJourney | None) -> Row:
+    """A `BAG_UPDATE`."""
+    itinerary_id = assignment.itinerary_id
+    update = _BagUpdate(itinerary_id, assignment.bag_id, assignment.customer_id, assignment.bags_in_itinerary, journey)
+    return Row(itinerary_id, _encode(update))
 
 
 def _next_recheck(bag_id: str) -> datetime:
@@ -229,28 +255,27 @@ class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
-        self._itinerary = runtime_context.get_state(ValueStateDescriptor("itinerary", Types.PICKLED_BYTE_ARRAY()))
+        self._itineraries = KeyedValues(runtime_context, "itinerary", _encode, _decode_itinerary)
 
-    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+    def process_element(self, value: bytes, _ctx: KeyedProcessFunction.Context) -> Iterator[tuple[str, ...]]:
         """Take the journey of one bag. A bag is let go in silence: its journey is over, nothing has changed."""
-        itinerary_id: str = ctx.get_current_key()
         update = _decode_update(value)
-        packed = self._itinerary.value()
-        itinerary = _decode_itinerary(packed) if packed else _Itinerary({})
+        itinerary_id = update.itinerary_id
+        itinerary = self._itineraries.get(itinerary_id) or _Itinerary({})
         if update.journey is None:
             itinerary.bags.pop(update.bag_id, None)
             if itinerary.bags:
-                self._itinerary.update(_encode(itinerary))
+                self._itineraries.put(itinerary_id, itinerary)
             else:
-                self._itinerary.clear()
+                self._itineraries.clear(itinerary_id)
             return
         itinerary.bags[update.bag_id] = update.journey
         state = itinerary_state(itinerary_id, update.customer_id, update.bags_in_itinerary, itinerary.bags)
         yield from self._say(itinerary, state)
         itinerary.said = state
-        self._itinerary.update(_encode(itinerary))
+        self._itineraries.put(itinerary_id, itinerary)
 
-    def _say(self, itinerary: _Itinerary, state: ItineraryState) -> Iterator[Row]:
+    def _say(self, itinerary: _Itinerary, state: ItineraryState) -> Iterator[tuple[str, ...]]:
         now = self._clock.now()
         if state == itinerary.said:
             return
@@ -259,13 +284,13 @@ class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
         if itinerary.said_at is not None:
             said_at = max(said_at, itinerary.said_at + timedelta(seconds=1))
         itinerary.said_at = said_at
-        yield Row(None, None, clickhouse_row(itinerary_status(state, said_at), STATUS_COLUMNS))
+        yield table_texts(STATUS_TABLE, itinerary_status(state, said_at), STATUS_COLUMNS)
         if itinerary.said is None:
             return
         notice = notification(itinerary.said.journey_state, state, itinerary.notifications + 1, now)
         if notice:
             itinerary.notifications += 1
-            yield Row(notice.key(), notice.to_json(), None)
+            yield topic_texts(NOTIFICATIONS, notice)
 
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
@@ -289,24 +314,18 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     )
     results = (
         keyed_by_first_field(bags)
-        .process(ItineraryStatusFunction(clock), RESULT)
+        .process(ItineraryStatusFunction(clock), TEXTS)
         .name("itinerary states and notifications")
         .uid("itinerary-status")
     )
     tables.create_temporary_view("results", tables.from_data_stream(results))
     statements = tables.create_statement_set()
-    to_topic(
-        tables,
-        statements,
-        NOTIFICATIONS,
-        tables.sql_query("SELECT k, v FROM results WHERE k IS NOT NULL"),
-        settings,
-    )
+    notifications = tables.sql_query(records_of(NOTIFICATIONS, "results"))
+    to_topic(tables, statements, NOTIFICATIONS, notifications, settings)
     dead_letters_to_topic(tables, statements, bags, settings)
     statements.attach_as_datastream()
 
-    columns = ", ".join(f"status.{column}" for column in STATUS_COLUMNS)
-    statuses = stream(tables, f"SELECT {columns} FROM results WHERE status IS NOT NULL", row_type(STATUS_COLUMNS))
+    statuses = stream(tables, rows_of(STATUS_TABLE, STATUS_COLUMNS, "results"), row_type(STATUS_COLUMNS))
     to_clickhouse(statuses, STATUS_TABLE, STATUS_COLUMNS, settings)
 
     records = declare_topic(tables, NOTIFICATIONS, settings, NAME)

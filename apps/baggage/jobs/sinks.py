@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pyflink.common import Row, TypeInformation, Types
+from pyflink.common import TypeInformation, Types
 from pyflink.datastream import DataStream
 from pyflink.datastream.connectors import Sink
 from pyflink.java_gateway import get_gateway
@@ -25,6 +25,9 @@ from baggage.settings import Settings
 #: a fifth of a row, but has no nulls: no bytes stand for a tombstone.
 KEY_VALUE = Types.TUPLE([Types.STRING(), BYTES])
 TOMBSTONE = b""
+#: What an operator says that feeds a topic and a table: the name of either, then the texts of a record or a row.
+#: An array, see `RECORD`.
+TEXTS = Types.OBJECT_ARRAY(Types.STRING())
 
 # java.sql.Types
 _VARCHAR = 12
@@ -64,6 +67,27 @@ def key_values(tables: StreamTableEnvironment, records: DataStream, name: str) -
     return tables.sql_query(f"SELECT f0, NULLIF(f1, X'') FROM {name}")
 
 
+def topic_texts(topic: Topic, record: Record) -> tuple[str, ...]:
+    """A record for a topic, as `TEXTS`."""
+    return topic.name, record.key(), record.to_json().decode()
+
+
+def table_texts(table: str, record: Record, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """A record for a ClickHouse table, as `TEXTS`."""
+    return table, *(_text(getattr(record, name)) for name in columns)
+
+
+def records_of(topic: Topic, view: str) -> str:
+    """SQL for the records of a topic in a view of `TEXTS`, for `to_topic`."""
+    return f"SELECT f0[2], CAST(f0[3] AS BYTES) FROM {view} WHERE f0[1] = '{topic.name}'"
+
+
+def rows_of(table: str, columns: tuple[str, ...], view: str) -> str:
+    """SQL for the rows of a ClickHouse table in a view of `TEXTS`, for `to_clickhouse`."""
+    selected = ", ".join(f"f0[{number}]" for number in range(2, 2 + len(columns)))
+    return f"SELECT {selected} FROM {view} WHERE f0[1] = '{table}'"
+
+
 def columns_of(record_type: type[Record], *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The ClickHouse columns of a record that is a row: its fields, by name."""
     return tuple(name for name in record_type.__struct_fields__ if name not in without)
@@ -74,14 +98,9 @@ def row_type(columns: tuple[str, ...]) -> TypeInformation:
     return Types.ROW_NAMED(list(columns), [Types.STRING()] * len(columns))
 
 
-def clickhouse_row(record: Record, columns: tuple[str, ...]) -> Row:
-    """The record as a row of texts."""
-    return Row(*(_text(getattr(record, name)) for name in columns))
-
-
 def _text(value: object) -> str:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
+        return str(value)[: len("2026-01-31 23:59:59")]
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 

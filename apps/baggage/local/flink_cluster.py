@@ -109,8 +109,9 @@ def flink_configuration(port: int, tmp: Path) -> dict[str, str]:
         "taskmanager.memory.network.min": "64m",
         "taskmanager.memory.network.max": "64m",
         "taskmanager.memory.jvm-metaspace.size": "256m",
-        # Small heaps on few cores: the barriers and threads of G1 cost a fifth of a TaskManager's CPU time.
-        "env.java.opts.jobmanager": "-XX:+UseSerialGC",
+        # Small heaps on few cores: the barriers and threads of G1 cost a fifth of a TaskManager's CPU time, and the
+        # second compiler half of a JobManager's, which has nothing to do for long.
+        "env.java.opts.jobmanager": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
         "env.java.opts.taskmanager": "-XX:+UseSerialGC",
         "io.tmp.dirs": str(tmp),
         # A killed TaskManager is missed after seconds, not after the default of 50.
