@@ -130,6 +130,16 @@ class GeneratorSettings(BaseModel):
             raise ValueError("BAGGAGE_GENERATOR__BAGS_PER_PASSENGER must add up to 1")
         return self
 
+    @model_validator(mode="after")
+    def _means_within_bounds(self) -> Self:
+        # Where hardly any value is within them, to draw one takes for ever.
+        for name, unit in (("passengers", ""), ("connection", "_min"), ("check_in", "_min")):
+            least, mean, most = (getattr(self, f"{name}_{what}{unit}") for what in ("min", "mean", "max"))
+            if not least <= mean <= most:
+                setting = f"BAGGAGE_GENERATOR__{name}_MEAN{unit}".upper()
+                raise ValueError(f"{setting} must be between the smallest and the largest value, {least} and {most}")
+        return self
+
 
 class LocalSettings(BaseModel):
     """The laptop runtime, `make run`."""

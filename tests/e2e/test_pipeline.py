@@ -229,7 +229,7 @@ def test_what_is_done_is_let_go(settings_at: SettingsAt) -> None:
     assert settings.clock.anchor is not None
     midnight = settings.clock.anchor - dt.timedelta(days=5)
     settings.clock.anchor = midnight
-    settings.generator = GeneratorSettings(flights=24, passengers_mean=30, passengers_std=5)
+    settings.generator = GeneratorSettings(flights=24, passengers_min=20, passengers_mean=30, passengers_std=5)
     with running(settings) as pipeline:
         pipeline.wait_until_clock(midnight + dt.timedelta(hours=18))
         pipeline.generator.stop()

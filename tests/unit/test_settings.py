@@ -60,6 +60,8 @@ def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.Mo
         ("BAGGAGE_CLOCK__SPEED", "60", "BAGGAGE_CLOCK__ANCHOR"),
         ("BAGGAGE_GENERATOR__BAGS_PER_PASSENGER", "[0.5, 0.2, 0.1, 0.1]", "add up to 1"),
         ("BAGGAGE_GENERATOR__DUPLICATE_RATE", "2", "less than or equal to 1"),
+        ("BAGGAGE_GENERATOR__PASSENGERS_MEAN", "30", "between the smallest and the largest value, 80 and 240"),
+        ("BAGGAGE_GENERATOR__CHECK_IN_MEAN_MIN", "300", "BAGGAGE_GENERATOR__CHECK_IN_MEAN_MIN must be between"),
     ],
 )
 def test_a_wrong_setting_says_what_is_wrong(
