@@ -33,15 +33,12 @@ from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_record, dead_let
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
 from baggage.jobs.sinks import (
     TEXTS,
-    clickhouse_time,
     columns_of,
-    records_of,
-    row_type,
-    rows_of,
     table_texts,
-    to_clickhouse,
-    to_topic,
+    texts_to_clickhouse,
+    texts_to_topic,
     topic_texts,
+    topic_to_clickhouse,
 )
 from baggage.jobs.sources import (
     KAFKA_KEY,
@@ -49,7 +46,6 @@ from baggage.jobs.sources import (
     RECORD,
     RECORD_TYPE,
     KafkaRecord,
-    complete,
     declare_topic,
     json_field,
     keyed_by_first_field,
@@ -117,7 +113,7 @@ class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[mis
         record = KafkaRecord.of(value)
         now = self._clock.now()
         if record.topic == SCHEDULE.name:
-            flight_id = (record.key or b"").decode(errors="replace")
+            flight_id = record.key_text
             if record.value is None:
                 self._let_go(flight_id)
                 self._retries.pop(flight_id, None)
@@ -239,24 +235,9 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     )
     tables.create_temporary_view("results", tables.from_data_stream(results))
     statements = tables.create_statement_set()
-    to_topic(tables, statements, ALERTS, tables.sql_query(records_of(ALERTS, "results")), settings)
+    texts_to_topic(tables, statements, "results", ALERTS, settings)
     dead_letters_to_topic(tables, statements, results, settings)
     statements.attach_as_datastream()
 
-    kpis = stream(tables, rows_of(KPI_TABLE, KPI_COLUMNS, "results"), row_type(KPI_COLUMNS))
-    to_clickhouse(kpis, KPI_TABLE, KPI_COLUMNS, settings)
-
-    alert_records = declare_topic(tables, ALERTS, settings, NAME)
-    columns = ", ".join(
-        [clickhouse_time(json_field("now")), *map(json_field, ALERT_COLUMNS[1:-1]), "CAST(v AS STRING)"]
-    )
-    to_clickhouse(
-        stream(
-            tables,
-            f"SELECT {columns} FROM {alert_records} WHERE {complete(map(json_field, ALERT_COLUMNS[1:-1]))}",
-            row_type(ALERT_COLUMNS),
-        ),
-        ALERT_TABLE,
-        ALERT_COLUMNS,
-        settings,
-    )
+    texts_to_clickhouse(tables, "results", KPI_TABLE, KPI_COLUMNS, settings)
+    topic_to_clickhouse(tables, ALERTS, "now", ALERT_TABLE, ALERT_COLUMNS, settings, NAME)

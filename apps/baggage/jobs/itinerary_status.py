@@ -39,15 +39,12 @@ from baggage.jobs.keyed_values import KeyedValues
 from baggage.jobs.schedules import SCHEDULES, ScheduleBook
 from baggage.jobs.sinks import (
     TEXTS,
-    clickhouse_time,
     columns_of,
-    records_of,
-    row_type,
-    rows_of,
     table_texts,
-    to_clickhouse,
-    to_topic,
+    texts_to_clickhouse,
+    texts_to_topic,
     topic_texts,
+    topic_to_clickhouse,
 )
 from baggage.jobs.sources import (
     BYTES,
@@ -56,9 +53,7 @@ from baggage.jobs.sources import (
     RECORD,
     RECORD_TYPE,
     KafkaRecord,
-    complete,
     declare_topic,
-    json_field,
     keyed_by_first_field,
     stream,
 )
@@ -150,7 +145,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     ) -> Iterator[object]:
         """Take one record of baggage.bag.latest.v1 or baggage.assignment.v1; a tombstone lets the bag go."""
         record = KafkaRecord.of(value)
-        bag_id: str = (record.key or b"").decode(errors="replace")
+        bag_id = record.key_text
         bag = self._bags.get(bag_id) or _Bag()
         if record.value is None:
             yield from self._let_go(bag_id, bag)
@@ -320,21 +315,9 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     )
     tables.create_temporary_view("results", tables.from_data_stream(results))
     statements = tables.create_statement_set()
-    notifications = tables.sql_query(records_of(NOTIFICATIONS, "results"))
-    to_topic(tables, statements, NOTIFICATIONS, notifications, settings)
+    texts_to_topic(tables, statements, "results", NOTIFICATIONS, settings)
     dead_letters_to_topic(tables, statements, bags, settings)
     statements.attach_as_datastream()
 
-    statuses = stream(tables, rows_of(STATUS_TABLE, STATUS_COLUMNS, "results"), row_type(STATUS_COLUMNS))
-    to_clickhouse(statuses, STATUS_TABLE, STATUS_COLUMNS, settings)
-
-    records = declare_topic(tables, NOTIFICATIONS, settings, NAME)
-    columns = ", ".join(
-        [clickhouse_time(json_field("created_at")), *map(json_field, NOTIFICATION_COLUMNS[1:-1]), "CAST(v AS STRING)"]
-    )
-    rows = stream(
-        tables,
-        f"SELECT {columns} FROM {records} WHERE {complete(map(json_field, NOTIFICATION_COLUMNS[1:-1]))}",
-        row_type(NOTIFICATION_COLUMNS),
-    )
-    to_clickhouse(rows, NOTIFICATION_TABLE, NOTIFICATION_COLUMNS, settings)
+    texts_to_clickhouse(tables, "results", STATUS_TABLE, STATUS_COLUMNS, settings)
+    topic_to_clickhouse(tables, NOTIFICATIONS, "created_at", NOTIFICATION_TABLE, NOTIFICATION_COLUMNS, settings, NAME)

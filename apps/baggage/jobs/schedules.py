@@ -31,9 +31,8 @@ class ScheduleBook:
         """Take a record of flight.schedule.v1; a tombstone deletes. Return what is wrong with a bad one."""
         known = self._known(lambda: state)
         if record.value is None:
-            flight_id = (record.key or b"").decode(errors="replace")
-            state.remove(flight_id)
-            known.pop(flight_id, None)
+            state.remove(record.key_text)
+            known.pop(record.key_text, None)
             return None
         try:
             flight = parse_schedule(record.key, record.value)

@@ -17,7 +17,7 @@ from pyflink.table import StatementSet, StreamTableEnvironment, Table
 from pyflink.util.java_utils import to_jarray
 
 from baggage.domain.records import Record
-from baggage.jobs.sources import BYTES, table_name
+from baggage.jobs.sources import BYTES, complete, declare_topic, json_field, stream, table_name
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
@@ -77,15 +77,12 @@ def table_texts(table: str, record: Record, columns: tuple[str, ...]) -> tuple[s
     return table, *(_text(getattr(record, name)) for name in columns)
 
 
-def records_of(topic: Topic, view: str) -> str:
-    """SQL for the records of a topic in a view of `TEXTS`, for `to_topic`."""
-    return f"SELECT f0[2], CAST(f0[3] AS BYTES) FROM {view} WHERE f0[1] = '{topic.name}'"
-
-
-def rows_of(table: str, columns: tuple[str, ...], view: str) -> str:
-    """SQL for the rows of a ClickHouse table in a view of `TEXTS`, for `to_clickhouse`."""
-    selected = ", ".join(f"f0[{number}]" for number in range(2, 2 + len(columns)))
-    return f"SELECT {selected} FROM {view} WHERE f0[1] = '{table}'"
+def texts_to_topic(
+    tables: StreamTableEnvironment, statements: StatementSet, view: str, topic: Topic, settings: Settings
+) -> None:
+    """Write the records for a topic in a view of `TEXTS` to it."""
+    records = f"SELECT f0[2], CAST(f0[3] AS BYTES) FROM {view} WHERE f0[1] = '{topic.name}'"
+    to_topic(tables, statements, topic, tables.sql_query(records), settings)
 
 
 def columns_of(record_type: type[Record], *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -143,6 +140,35 @@ def to_clickhouse(rows: DataStream, table: str, columns: tuple[str, ...], settin
         .buildAtLeastOnce(connection)
     )
     rows.sink_to(Sink(sink)).name(f"clickhouse {table}").uid(f"clickhouse-{table}")
+
+
+def texts_to_clickhouse(
+    tables: StreamTableEnvironment, view: str, table: str, columns: tuple[str, ...], settings: Settings
+) -> None:
+    """Append the rows for a ClickHouse table in a view of `TEXTS` to it."""
+    selected = ", ".join(f"f0[{number}]" for number in range(2, 2 + len(columns)))
+    rows = stream(tables, f"SELECT {selected} FROM {view} WHERE f0[1] = '{table}'", row_type(columns))
+    to_clickhouse(rows, table, columns, settings)
+
+
+def topic_to_clickhouse(
+    tables: StreamTableEnvironment,
+    topic: Topic,
+    time_field: str,
+    table: str,
+    columns: tuple[str, ...],
+    settings: Settings,
+    group: str,
+) -> None:
+    """Feed a ClickHouse table from a topic of our own.
+
+    The first of the columns is the time in `time_field`, the last the whole record, the others fields by their names.
+    """
+    records = declare_topic(tables, topic, settings, group)
+    fields = [json_field(column) for column in columns[1:-1]]
+    selected = ", ".join([clickhouse_time(json_field(time_field)), *fields, "CAST(v AS STRING)"])
+    rows = stream(tables, f"SELECT {selected} FROM {records} WHERE {complete(fields)}", row_type(columns))
+    to_clickhouse(rows, table, columns, settings)
 
 
 def _row_statement(columns: int) -> Any:  # noqa: ANN401 (a Java object)

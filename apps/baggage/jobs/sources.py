@@ -33,6 +33,11 @@ class KafkaRecord(NamedTuple):
         return cls(*parts)
 
     @property
+    def key_text(self) -> str:
+        """Its key as `KAFKA_KEY` says it, for every key that is UTF-8."""
+        return (self.key or b"").decode(errors="replace")
+
+    @property
     def topic(self) -> str:
         """Where it was."""
         return self.source.decode().split("|")[0]
