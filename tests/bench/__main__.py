@@ -43,6 +43,12 @@ def main() -> None:
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
+    alternatives = [alternative.name for alternative in peers.ALTERNATIVES]
+    names = [name for name in arguments.alternatives.split(",") if name]
+    unknown = set(names) - set(alternatives)
+    if unknown:
+        parser.error(f"no alternative {', '.join(sorted(unknown))}: choose from {', '.join(alternatives)}")
+    arguments.alternatives = names
     settings = Settings()
     if "state_dir" not in settings.local.model_fields_set:
         settings.local.state_dir = STATE / "state"
@@ -67,8 +73,7 @@ def _run(section: str, settings: Settings, report: Report, console: Console, arg
             shutil.rmtree(path)
     if section == "peers":
         bags = tuple(map(int, arguments.bags.split(",")))
-        names = [name for name in arguments.alternatives.split(",") if name]
-        peers.measure(settings, report, console, arguments.events, bags, names)
+        peers.measure(settings, report, console, arguments.events, bags, arguments.alternatives)
     elif section == "throughput":
         throughput.measure(settings, report, console, arguments.backlog, arguments.minutes, directory / section)
     elif section == "latency":
