@@ -181,6 +181,9 @@ def job_configuration(name: str, job_id: str, savepoint: str | None, this: str, 
         "$internal.pipeline.job-id": job_id,
         "pipeline.global-job-parameters": f"{VERSION_PARAMETER}:{this}",
         "pipeline.object-reuse": "true",
+        # A record waits so long for others on its way to another operator, and there are up to four such ways from a
+        # scan to an itinerary.
+        "execution.buffer-timeout.interval": "20 ms",
         "parallelism.default": str(settings.flink.parallelism),
         "python.execution-mode": "thread",
         "state.backend.type": "rocksdb",
