@@ -27,7 +27,7 @@ from baggage.generator.day import Day
 from baggage.provision.schema import connect
 from baggage.provision.topics import ASSIGNMENT, EVENTS, SCHEDULE
 from baggage.settings import KafkaSettings, Settings
-from tests.bench.pipeline import processes, servers, start_jobs
+from tests.bench.pipeline import Lag, processes, servers, start_jobs
 from tests.bench.producer import produce, producer
 from tests.bench.progress import Progress, progress
 from tests.bench.replay import Recording, Replay, Stored
@@ -39,7 +39,9 @@ _BETWEEN_EVENTS = 3.0
 _BETWEEN_LOOKS = 0.05
 # A look asks for the oldest outstanding rows only; more are out when the pipeline is far behind.
 _MOST_ASKED = 500
-_SETTLING_SECONDS = 30
+# Before the probes the jobs come to no more than a second behind: just started, they work with an interpreted JVM.
+_SETTLING_SECONDS = 240
+_SETTLED_SECONDS = 45  # longer than the time between two checkpoints
 _LAST_ROWS_SECONDS = 60
 
 
@@ -149,7 +151,7 @@ def measure(
     rows = []
     with servers(settings, directory / "state") as runtime:
         start_jobs(runtime, directory)
-        kafka = runtime.settings.kafka
+        kafka, lag = runtime.settings.kafka, Lag(runtime.flink.rest_url)
         replay = Replay(kafka)
         replay.all_at_once(iter([Stored(SCHEDULE.name, flight.key(), flight.to_json())]))
         for rate in rates:
@@ -159,7 +161,8 @@ def measure(
             with progress(console, f"latency: making {events:,} events", events) as shown:
                 recording.write(events, shown)
             replay.start(rate - 2 * _PROBES_A_SECOND, recording.read())
-            time.sleep(_SETTLING_SECONDS)
+            with progress(console, f"latency: settling at {rate:,.0f}/s", _SETTLING_SECONDS) as shown:
+                _settle(lag, rate, shown)
             with Meter(processes(runtime)) as meter, progress(console, f"latency at {rate:,.0f}/s", seconds) as shown:
                 elapsed = _probe(probes, runtime.settings, seconds, shown)
                 cores = {name: cpu / elapsed for name, cpu in meter.cpu().items()}
@@ -180,6 +183,18 @@ def measure(
                     }
                 )
     report.add("latency", "From an event on Kafka until its row can be read from ClickHouse", rows, _NOTE)
+
+
+def _settle(lag: Lag, rate: float, shown: Progress) -> None:
+    """Wait until the jobs keep up with the rate."""
+    started = behind = time.monotonic()
+    while (now := time.monotonic()) - behind < _SETTLED_SECONDS:
+        if now - started > _SETTLING_SECONDS:
+            raise TimeoutError(f"{rate:,.0f} events/s are too many: {lag.by_job()} are left to read")
+        if max(lag.by_job().values(), default=0) > rate:
+            behind = now
+        shown.at(now - started)
+        time.sleep(1)
 
 
 def _probe(probes: Probes, settings: Settings, seconds: float, shown: Progress) -> float:
