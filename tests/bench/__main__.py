@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -40,15 +41,9 @@ def main() -> None:
     parser.add_argument("--ticks", type=int, default=12, help="of tick; default: %(default)s")
     parser.add_argument("--results", type=Path, default=STATE / "results", help="a directory; default: %(default)s")
     arguments = parser.parse_args()
-    unknown = set(arguments.sections) - set(SECTIONS)
-    if unknown:
-        parser.error(f"no section {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
-    alternatives = [alternative.name for alternative in peers.ALTERNATIVES]
-    names = [name for name in arguments.alternatives.split(",") if name]
-    unknown = set(names) - set(alternatives)
-    if unknown:
-        parser.error(f"no alternative {', '.join(sorted(unknown))}: choose from {', '.join(alternatives)}")
-    arguments.alternatives = names
+    arguments.alternatives = [name for name in arguments.alternatives.split(",") if name]
+    _refuse_unknown(parser, "section", arguments.sections, SECTIONS)
+    _refuse_unknown(parser, "alternative", arguments.alternatives, [known.name for known in peers.ALTERNATIVES])
     settings = Settings()
     if "state_dir" not in settings.local.model_fields_set:
         settings.local.state_dir = STATE / "state"
@@ -64,6 +59,12 @@ def main() -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped")
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, what: str, named: list[str], known: Sequence[str]) -> None:
+    unknown = set(named) - set(known)
+    if unknown:
+        parser.error(f"no {what} {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
 
 
 def _run(section: str, settings: Settings, report: Report, console: Console, arguments: argparse.Namespace) -> None:

@@ -39,7 +39,8 @@ _BETWEEN_EVENTS = 3.0
 _BETWEEN_LOOKS = 0.05
 # A look asks for the oldest outstanding rows only; more are out when the pipeline is far behind.
 _MOST_ASKED = 500
-# Before the probes the jobs come to no more than a second behind: just started, they work with an interpreted JVM.
+# The probes begin when the jobs have been no more than a second behind for a while, or after this time at most: just
+# started, they work with an interpreted JVM.
 _SETTLING_SECONDS = 240
 _SETTLED_SECONDS = 45  # longer than the time between two checkpoints
 _LAST_ROWS_SECONDS = 60
