@@ -13,6 +13,7 @@ from baggage.domain.journey import (
     BagJourney,
     JourneyState,
     Progress,
+    awaits_schedule,
     bag_journey,
     bag_journey_state,
     connecting_leg,
@@ -147,6 +148,20 @@ def test_nothing_changes_between_two_deadlines(bag: Progress) -> None:
         assert state(bag, now) == state(bag, just_before) or now == EARLY
         now = deadline
     assert state(bag, now) is S.DELAYED_OR_REROUTED
+
+
+@pytest.mark.parametrize("bag", NOT_UP_TO_MAKEUP)
+def test_a_bag_awaits_the_schedule_of_its_connection_until_that_has_arrived(bag: Progress) -> None:
+    arrival = ONWARD_FLIGHT.arr_time
+    assert awaits_schedule(LEGS, bag, SCHEDULES.get, arrival - SECOND)
+    assert not awaits_schedule(LEGS, bag, SCHEDULES.get, arrival)
+
+
+def test_a_bag_awaits_a_schedule_that_is_not_known_yet() -> None:
+    loaded = Progress(1, Stage.LOADED)
+    assert awaits_schedule(LEGS, loaded, {INBOUND_FLIGHT.flight_id: INBOUND_FLIGHT}.get, EARLY)
+    assert not awaits_schedule(LEGS, loaded, SCHEDULES.get, EARLY)
+    assert not awaits_schedule(LEGS[:1], Progress(0, Stage.LOADED), SCHEDULES.get, EARLY)
 
 
 def itinerary(*states: JourneyState, total: int | None = None) -> JourneyState:

@@ -119,6 +119,18 @@ def next_deadline(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, no
     return min((t + timedelta(milliseconds=1) for t in times if t >= now), default=None)
 
 
+def awaits_schedule(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> bool:
+    """Whether the journey can still change with a schedule: of a flight not known yet, or of the next connection.
+
+    A connection that has arrived, with the bag or without it, has no other schedule any more.
+    """
+    if schedules(legs[-1].flight_id) is None:
+        return True
+    connection = connecting_leg(legs, bag)
+    onward = schedules(connection.flight_id) if connection else None
+    return connection is not None and (onward is None or now < onward.arr_time)
+
+
 class BagJourney(msgspec.Struct, frozen=True, array_like=True):
     """Where one bag of an itinerary is.
 

@@ -23,8 +23,8 @@ from baggage.domain.journey import (
     ItineraryStatus,
     Progress,
     Schedules,
+    awaits_schedule,
     bag_journey,
-    connecting_leg,
     itinerary_state,
     itinerary_status,
     next_deadline,
@@ -77,7 +77,7 @@ NOTIFICATION_COLUMNS = (
 #: From the bags to their itinerary: keyed by itinerary, a packed `_BagUpdate`.
 BAG_UPDATE = Types.ROW([Types.STRING(), BYTES])
 
-# A bag that waits for a connection looks at the schedules this often (real time), as they may change.
+# A bag that waits for a flight looks at the schedules this often (real time), as they may change.
 _RECHECK = timedelta(minutes=1)
 
 
@@ -198,7 +198,7 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         last = schedules(assignment.legs[-1].flight_id)
         if last:
             timers.append(millis(self._clock.real(last.arr_time + RETENTION)))
-        if last is None or connecting_leg(assignment.legs, progress):
+        if awaits_schedule(assignment.legs, progress, schedules, now):
             timers.append(millis(_next_recheck(assignment.bag_id)))
         for timer in timers:
             if timer not in bag.timers:
@@ -232,10 +232,13 @@ def _update(assignment: Assignment, journey: BagJourney | None) -> Row:
 
 
 def _next_recheck(bag_id: str) -> datetime:
-    """The bag's next recheck, real time: always at the same offset, so that a bag has one such timer only."""
-    period = _RECHECK.total_seconds()
-    offset = zlib.crc32(bag_id.encode()) % 60_000 / 60_000 * period
-    seconds = datetime.now(UTC).timestamp() - offset
+    """The bag's next recheck, real time: always at the same offset, so that a bag has one such timer only.
+
+    The offsets are whole seconds: Flink wakes up for an instant, not for each of the timers that end then.
+    """
+    period = int(_RECHECK.total_seconds())
+    offset = zlib.crc32(bag_id.encode()) % period
+    seconds = int(datetime.now(UTC).timestamp()) - offset
     return datetime.fromtimestamp((seconds // period + 1) * period + offset, UTC)
 
 
