@@ -1,7 +1,8 @@
 """The highest rate of events that the whole pipeline holds: three jobs, their topics and their tables.
 
-First the jobs work off a backlog, which shows how fast they are at most. Then events come at about that rate, and at
-lower ones, until one is held for the whole time without more and more records being left to read.
+First the jobs work off a backlog, which warms them up. Then events come at a rate that is too high, and at lower ones,
+each a little less than what was read of the one before, until one is held for the whole time without more and more
+records being left to read.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from tests.bench.replay import Recording, Replay
 from tests.bench.report import Report, Row
 from tests.bench.usage import Meter
 
-# Of the rate at which the backlog was worked off: a JVM that has just started is slower than it will be, but the load
-# generator needs a part of the machine, too.
-_TRIED = (2.0, 1.6, 1.3, 1.15, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+# The first rate that is tried, of the one at which the backlog was worked off: a JVM that has just started is slower
+# than it will be.
+_FIRST = 2.0
+# The next one, of what was read of the one before, which is no less than this share of it: a lag may jump.
+_NEXT = 0.95
+_LEAST_READ = 0.7
+_LOWEST = 0.4
 _WARM_UP_SHARE = 0.2
 _BETWEEN_LOOKS = 1.0
 # A slope needs some.
@@ -75,8 +80,8 @@ def measure(
             with progress(console, f"throughput: working off {backlog:,} events", backlog) as shown:
                 fastest, seconds = _drain(lag, backlog, shown)
             rows.append(_row("backlog", fastest, seconds, meter))
-        for share in _TRIED:
-            rate, seconds = fastest * share, minutes * 60
+        rate, seconds, held = _FIRST * fastest, minutes * 60, False
+        while not held and rate > _LOWEST * fastest:
             events = int(rate * (seconds + 60))
             with progress(console, f"throughput: making {events:,} events", events) as shown:
                 recording.write(events, shown)
@@ -90,8 +95,7 @@ def measure(
             held = course.growth() < _GROWTH * rate and course.end() < _SECONDS_BEHIND * rate
             row |= {"what": "held" if held else "not held", "lag grows by/s": course.growth(), "lag": course.end()}
             rows.append(row)
-            if held:
-                break
+            rate *= _NEXT * float(np.clip(1 - course.growth() / rate, _LEAST_READ, 1))
             with progress(console, "throughput: working off what was left", course.end()) as shown:
                 _drain(lag, int(course.end()), shown)
     report.add("throughput", "The whole pipeline, three jobs with both sinks", rows, _NOTE)
