@@ -80,8 +80,8 @@ def measure(
             with progress(console, f"throughput: working off {backlog:,} events", backlog) as shown:
                 fastest, seconds = _drain(lag, backlog, shown)
             rows.append(_row("backlog", fastest, seconds, meter))
-        rate, seconds, held = _FIRST * fastest, minutes * 60, False
-        while not held and rate > _LOWEST * fastest:
+        rate, seconds = _FIRST * fastest, minutes * 60
+        while rate > _LOWEST * fastest:
             events = int(rate * (seconds + 60))
             with progress(console, f"throughput: making {events:,} events", events) as shown:
                 recording.write(events, shown)
@@ -95,6 +95,8 @@ def measure(
             held = course.growth() < _GROWTH * rate and course.end() < _SECONDS_BEHIND * rate
             row |= {"what": "held" if held else "not held", "lag grows by/s": course.growth(), "lag": course.end()}
             rows.append(row)
+            if held:
+                break
             rate *= _NEXT * float(np.clip(1 - course.growth() / rate, _LEAST_READ, 1))
             with progress(console, "throughput: working off what was left", course.end()) as shown:
                 _drain(lag, int(course.end()), shown)
