@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--alternatives", default="", help="of peers, by name; default: all")
     parser.add_argument("--backlog", type=int, default=300_000, help="of throughput, events; default: %(default)s")
     parser.add_argument("--minutes", type=float, default=5, help="of throughput, at each rate; default: %(default)s")
+    parser.add_argument("--first", type=float, help="of throughput, events/s, the first rate; default: one too high")
     parser.add_argument("--rates", default="200,1000", help="of latency, events/s; default: %(default)s")
     parser.add_argument("--seconds", type=float, default=180, help="of latency, at each rate; default: %(default)s")
     parser.add_argument("--factors", default="1,10,100", help="of growth, of a day's bags; default: %(default)s")
@@ -76,7 +77,8 @@ def _run(section: str, settings: Settings, report: Report, console: Console, arg
         bags = tuple(map(int, arguments.bags.split(",")))
         peers.measure(settings, report, console, arguments.events, bags, arguments.alternatives)
     elif section == "throughput":
-        throughput.measure(settings, report, console, arguments.backlog, arguments.minutes, directory / section)
+        backlog, minutes = arguments.backlog, arguments.minutes
+        throughput.measure(settings, report, console, backlog, minutes, arguments.first, directory / section)
     elif section == "latency":
         rates = tuple(map(float, arguments.rates.split(",")))
         latency.measure(settings, report, console, rates, arguments.seconds, directory / section)

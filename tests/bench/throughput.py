@@ -64,9 +64,18 @@ class Course:
 
 
 def measure(
-    settings: Settings, report: Report, console: Console, backlog: int, minutes: float, directory: Path
+    settings: Settings,
+    report: Report,
+    console: Console,
+    backlog: int,
+    minutes: float,
+    first: float | None,
+    directory: Path,
 ) -> None:
-    """Work off a backlog of so many events, then look for the rate that is held for so many minutes."""
+    """Work off a backlog of so many events, then look for the rate that is held for so many minutes.
+
+    `first` is the rate to start from (events a second); None: one that is too high.
+    """
     recording = Recording(settings.generator, directory / "recording")
     rows: list[Row] = []
     with servers(settings, directory / "state") as runtime:
@@ -80,7 +89,7 @@ def measure(
             with progress(console, f"throughput: working off {backlog:,} events", backlog) as shown:
                 fastest, seconds = _drain(lag, backlog, shown)
             rows.append(_row("backlog", fastest, seconds, meter))
-        rate, seconds = _FIRST * fastest, minutes * 60
+        rate, seconds = first or _FIRST * fastest, minutes * 60
         while rate > _LOWEST * fastest:
             events = int(rate * (seconds + 60))
             with progress(console, f"throughput: making {events:,} events", events) as shown:

@@ -69,6 +69,14 @@ def connecting_leg(legs: tuple[Leg, ...], bag: Progress) -> Leg | None:
     return legs[index] if index < len(legs) else None
 
 
+def _connection(
+    legs: tuple[Leg, ...], bag: Progress, schedules: Schedules
+) -> tuple[Leg, FlightSchedule | None] | tuple[None, None]:
+    """The connecting leg, if there is one, and its schedule, if it is known."""
+    leg = connecting_leg(legs, bag)
+    return (leg, schedules(leg.flight_id)) if leg else (None, None)
+
+
 def bag_journey_state(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> JourneyState:
     """The journey state of a bag at `now`; the first rule that matches wins.
 
@@ -76,8 +84,7 @@ def bag_journey_state(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules
     """
     if bag.alarm:
         return JourneyState.EXCEPTION
-    connection = connecting_leg(legs, bag)
-    onward = schedules(connection.flight_id) if connection else None
+    connection, onward = _connection(legs, bag, schedules)
     if connection and onward:
         if now > onward.bag_cutoff_time:
             return JourneyState.DELAYED_OR_REROUTED
@@ -108,8 +115,7 @@ def _by_position(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now
 def next_deadline(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> datetime | None:
     """The next time after `now` at which a rule may change its answer without an event, or None."""
     times: list[datetime] = []
-    connection = connecting_leg(legs, bag)
-    onward = schedules(connection.flight_id) if connection else None
+    _, onward = _connection(legs, bag, schedules)
     if onward:
         times += [onward.bag_cutoff_time - (TRANSFER_P90 + BUFFER), onward.bag_cutoff_time]
     inbound = schedules(legs[0].flight_id) if len(legs) > 1 and bag.leg_index == 0 else None
@@ -126,8 +132,7 @@ def awaits_schedule(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, 
     """
     if schedules(legs[-1].flight_id) is None:
         return True
-    connection = connecting_leg(legs, bag)
-    onward = schedules(connection.flight_id) if connection else None
+    connection, onward = _connection(legs, bag, schedules)
     return connection is not None and (onward is None or now < onward.arr_time)
 
 
