@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from baggage.domain.journey import (
+    FAR,
+    RECHECK,
+    RECHECK_FAR,
     WORST_FIRST,
     BagJourney,
     JourneyState,
     Progress,
-    awaits_schedule,
     bag_journey,
     bag_journey_state,
     connecting_leg,
     itinerary_state,
     itinerary_status,
     next_deadline,
+    recheck_period,
 )
 from baggage.domain.notifications import notification
 from baggage.domain.schedule import FlightSchedule, Leg
@@ -150,18 +153,36 @@ def test_nothing_changes_between_two_deadlines(bag: Progress) -> None:
     assert state(bag, now) is S.DELAYED_OR_REROUTED
 
 
+def recheck(bag: Progress, now: datetime, legs: tuple[Leg, ...] = LEGS) -> timedelta | None:
+    return recheck_period(legs, bag, SCHEDULES.get, now)
+
+
 @pytest.mark.parametrize("bag", NOT_UP_TO_MAKEUP)
-def test_a_bag_awaits_the_schedule_of_its_connection_until_that_has_arrived(bag: Progress) -> None:
+def test_a_bag_looks_at_the_schedule_of_its_connection_until_that_has_arrived(bag: Progress) -> None:
     arrival = ONWARD_FLIGHT.arr_time
-    assert awaits_schedule(LEGS, bag, SCHEDULES.get, arrival - SECOND)
-    assert not awaits_schedule(LEGS, bag, SCHEDULES.get, arrival)
+    assert recheck(bag, CUTOFF + SECOND) == RECHECK
+    assert recheck(bag, arrival - SECOND) == RECHECK
+    assert recheck(bag, arrival) is None
 
 
-def test_a_bag_awaits_a_schedule_that_is_not_known_yet() -> None:
+@pytest.mark.parametrize("bag", NOT_UP_TO_MAKEUP)
+def test_a_bag_looks_less_often_while_its_next_deadline_is_far_away(bag: Progress) -> None:
+    deadline = next_deadline(LEGS, bag, SCHEDULES.get, EARLY)
+    assert deadline
+    assert recheck(bag, deadline - FAR - SECOND) == RECHECK_FAR
+    assert recheck(bag, deadline - FAR) == RECHECK
+
+
+def test_a_bag_looks_for_a_schedule_that_is_not_known_yet() -> None:
     loaded = Progress(1, Stage.LOADED)
-    assert awaits_schedule(LEGS, loaded, {INBOUND_FLIGHT.flight_id: INBOUND_FLIGHT}.get, EARLY)
-    assert not awaits_schedule(LEGS, loaded, SCHEDULES.get, EARLY)
-    assert not awaits_schedule(LEGS[:1], Progress(0, Stage.LOADED), SCHEDULES.get, EARLY)
+    only_inbound = {INBOUND_FLIGHT.flight_id: INBOUND_FLIGHT}.get
+    assert recheck_period(LEGS, loaded, only_inbound, EARLY) == RECHECK
+    assert recheck_period(LEGS, Progress(), only_inbound, EARLY - 2 * FAR) == RECHECK
+    only_onward = {ONWARD_FLIGHT.flight_id: ONWARD_FLIGHT}.get
+    assert recheck_period(LEGS, Progress(), only_onward, EARLY - 2 * FAR) == RECHECK
+    assert recheck_period(LEGS, loaded, only_onward, EARLY) is None
+    assert recheck(loaded, EARLY) is None
+    assert recheck(Progress(0, Stage.LOADED), EARLY, LEGS[:1]) is None
 
 
 def itinerary(*states: JourneyState, total: int | None = None) -> JourneyState:

@@ -16,6 +16,12 @@ from baggage.domain.stages import Stage
 TRANSFER_P90 = timedelta(minutes=35)
 BUFFER = timedelta(minutes=10)
 
+#: How often a bag that waits for a flight looks at its schedule, which may change ...
+RECHECK = timedelta(minutes=1)
+#: ... and how often while its next deadline is further away than flights are brought forward.
+RECHECK_FAR = timedelta(hours=1)
+FAR = timedelta(hours=6)
+
 
 class JourneyState(StrEnum):
     """The states of section 5.2, in the order of the journey; the last three are worse than any of these."""
@@ -125,15 +131,19 @@ def next_deadline(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, no
     return min((t + timedelta(milliseconds=1) for t in times if t >= now), default=None)
 
 
-def awaits_schedule(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> bool:
-    """Whether the journey can still change with a schedule: of a flight not known yet, or of the next connection.
+def recheck_period(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> timedelta | None:
+    """How long the schedules may be left alone without an event, or None: they change the journey no more.
 
     A connection that has arrived, with the bag or without it, has no other schedule any more.
     """
-    if schedules(legs[-1].flight_id) is None:
-        return True
+    to_come = legs[min(bag.leg_index, len(legs) - 1) :]
+    if any(schedules(leg.flight_id) is None for leg in to_come):
+        return RECHECK
     connection, onward = _connection(legs, bag, schedules)
-    return connection is not None and (onward is None or now < onward.arr_time)
+    if connection is None or (onward and now >= onward.arr_time):
+        return None
+    deadline = next_deadline(legs, bag, schedules, now)
+    return RECHECK_FAR if deadline and deadline - now > FAR else RECHECK
 
 
 class BagJourney(msgspec.Struct, frozen=True, array_like=True):

@@ -23,11 +23,11 @@ from baggage.domain.journey import (
     ItineraryStatus,
     Progress,
     Schedules,
-    awaits_schedule,
     bag_journey,
     itinerary_state,
     itinerary_status,
     next_deadline,
+    recheck_period,
 )
 from baggage.domain.notifications import notification
 from baggage.domain.records import RecordError
@@ -77,8 +77,8 @@ NOTIFICATION_COLUMNS = (
 #: From the bags to their itinerary: keyed by itinerary, a packed `_BagUpdate`.
 BAG_UPDATE = Types.ROW([Types.STRING(), BYTES])
 
-# A bag that waits for a flight looks at the schedules this often (real time), as they may change.
-_RECHECK = timedelta(minutes=1)
+# However fast the clock runs, a bag looks at the schedules no more often than this (real time).
+_SHORTEST_RECHECK = timedelta(minutes=1)
 
 
 class _BagUpdate(msgspec.Struct, array_like=True):
@@ -198,8 +198,9 @@ class BagJourneyFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         last = schedules(assignment.legs[-1].flight_id)
         if last:
             timers.append(millis(self._clock.real(last.arr_time + RETENTION)))
-        if awaits_schedule(assignment.legs, progress, schedules, now):
-            timers.append(millis(_next_recheck(assignment.bag_id)))
+        period = recheck_period(assignment.legs, progress, schedules, now)
+        if period:
+            timers.append(millis(_next_recheck(assignment.bag_id, period / self._clock.speed)))
         for timer in timers:
             if timer not in bag.timers:
                 ctx.timer_service().register_processing_time_timer(timer)
@@ -231,15 +232,15 @@ def _update(assignment: Assignment, journey: BagJourney | None) -> Row:
     return Row(itinerary_id, _encode(update))
 
 
-def _next_recheck(bag_id: str) -> datetime:
-    """The bag's next recheck, real time: always at the same offset, so that a bag has one such timer only.
+def _next_recheck(bag_id: str, period: timedelta) -> datetime:
+    """The bag's next recheck, real time: always at the same offset, so that a bag has one such timer of a period.
 
     The offsets are whole seconds: Flink wakes up for an instant, not for each of the timers that end then.
     """
-    period = int(_RECHECK.total_seconds())
-    offset = zlib.crc32(bag_id.encode()) % period
+    step = int(max(period, _SHORTEST_RECHECK).total_seconds())
+    offset = zlib.crc32(bag_id.encode()) % step
     seconds = int(datetime.now(UTC).timestamp()) - offset
-    return datetime.fromtimestamp((seconds // period + 1) * period + offset, UTC)
+    return datetime.fromtimestamp((seconds // step + 1) * step + offset, UTC)
 
 
 class ItineraryStatusFunction(KeyedProcessFunction):  # type: ignore[misc]
