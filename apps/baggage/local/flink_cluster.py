@@ -103,6 +103,8 @@ def flink_configuration(port: int, tmp: Path) -> dict[str, str]:
         "rest.bind-address": HOST,
         "rest.port": str(port),
         "taskmanager.numberOfTaskSlots": str(SLOTS),
+        # Of several TaskManagers each gets its share of the jobs: those of one share one Python interpreter.
+        "taskmanager.load-balance.mode": "SLOTS",
         "jobmanager.memory.process.size": "768m",
         "taskmanager.memory.process.size": "1600m",
         "taskmanager.memory.managed.size": "256m",
