@@ -139,7 +139,7 @@ def _drain(lag: Lag, backlog: int, shown: Progress) -> tuple[float, float]:
         if most > (1 - _WARM_UP_SHARE) * backlog:
             warm = time.monotonic()
         empty = empty + 1 if seen and most == 0 else 0
-        shown.at(backlog - most)
+        shown.at(max(backlog - most, 0))
         time.sleep(_BETWEEN_LOOKS)
     ended = time.monotonic() - 3 * _BETWEEN_LOOKS
     return (1 - _WARM_UP_SHARE) * backlog / max(ended - warm, 1e-3), ended - started
