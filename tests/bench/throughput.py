@@ -28,7 +28,8 @@ _FIRST = 2.0
 # The next one, of what was read of the one before, which is no less than this share of it: a lag may jump.
 _NEXT = 0.95
 _LEAST_READ = 0.7
-_LOWEST = 0.4
+# Lower than this share of the first rate none is tried.
+_LOWEST = 0.2
 _WARM_UP_SHARE = 0.2
 _BETWEEN_LOOKS = 1.0
 # A slope needs some.
@@ -89,8 +90,9 @@ def measure(
             with progress(console, f"throughput: working off {backlog:,} events", backlog) as shown:
                 fastest, seconds = _drain(lag, backlog, shown)
             rows.append(_row("backlog", fastest, seconds, meter))
-        rate, seconds = first or _FIRST * fastest, minutes * 60
-        while rate > _LOWEST * fastest:
+        first = first or _FIRST * fastest
+        rate, seconds = first, minutes * 60
+        while rate > _LOWEST * first:
             events = int(rate * (seconds + 60))
             with progress(console, f"throughput: making {events:,} events", events) as shown:
                 recording.write(events, shown)
