@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,19 @@ class Clock:
         """The pipeline's time at the real time `real`."""
         if self.anchor is None or self.started is None:
             return real
-        return self.anchor + (real - self.started) * self.speed
+        # Before it was started the clock stood still.
+        return self.anchor + max(real - self.started, timedelta()) * self.speed
 
     def real(self, when: datetime) -> datetime:
         """The real time at which the pipeline's time is `when`."""
         if self.anchor is None or self.started is None:
             return when
-        return self.started + (when - self.anchor) / self.speed
+        try:
+            return self.started + (when - self.anchor) / self.speed
+        except OverflowError:
+            # A slow clock never gets there, or was never there.
+            never = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+            return never[when < self.anchor]
 
     def sleep_until(self, when: datetime) -> None:
         """Block until the pipeline's time is `when`."""

@@ -10,8 +10,10 @@ import structlog
 
 def configure(level: str = "INFO") -> None:
     """Set up logging to standard error for this process."""
+    # Inside Flink, Python has a standard error that is no file.
+    is_terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

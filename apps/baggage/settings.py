@@ -67,10 +67,15 @@ class FlinkSettings(BaseModel):
     parallelism: int = Field(default=1, ge=1)
     state_dir: str = "file:///tmp/baggage-flink"
     checkpoint_interval: dt.timedelta = dt.timedelta(seconds=30)
-    out_of_orderness: dt.timedelta = dt.timedelta(minutes=10)
-    idleness: dt.timedelta = dt.timedelta(seconds=30)
     # Further Flink options of every job, e.g. python.executable where the cluster's Python is another.
     job_options: dict[str, str] = {}
+
+
+class RulesSettings(BaseModel):
+    """Choices among the rules; the rules themselves are in `baggage.domain`."""
+
+    # For sites where level 1 alarms are routine: an alarm that is cleared is no exception any more.
+    cleared_ends_exception: bool = False
 
 
 class GeneratorSettings(BaseModel):
@@ -162,6 +167,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     flink: FlinkSettings = FlinkSettings()
+    rules: RulesSettings = RulesSettings()
     generator: GeneratorSettings = GeneratorSettings()
     local: LocalSettings = LocalSettings()
     log_level: str = "INFO"

@@ -7,7 +7,7 @@ local column = panels.column;
 
 local summary = panels.stats(
   '$flight',
-  'The flight at the end of the time range; after its departure, at its departure.',
+  'The flight at the end of the time range; after its departure, as it departed; if it is cancelled, as it was then.',
   queries.flightSummary,
   [
     column.new('departs', 'departs', 'time: HH:mm'),
@@ -23,7 +23,7 @@ local summary = panels.stats(
 
 local missing = panels.table(
   'Missing bags',
-  'Every bag that the flight expects and that is not loaded on it: where it was last seen, longest ago first. A bag that nobody has seen yet, or that is still on its way to this airport, is in the list, too.',
+  'Every bag that the flight expects and that is not loaded on it: where it was last seen, longest ago first. A bag that nobody has seen yet, that was taken off again, or that is still on its way to this airport, is in the list, too.',
   queries.missingBags,
   [
     column.new('bag_id', 'Bag') + column.width(170) + column.link('Journey', dashboards.links.bag()),

@@ -12,7 +12,7 @@ local totals = panels.stats(
   'Now',
   |||
     At the end of the time range, from left to right: flights whose baggage is still open; bags not loaded on flights that close
-    within %d minutes or have closed; itineraries that may miss their connection, and that have missed it; alerts of the last two
+    within %d minutes or have closed; itineraries that may miss their connection, and those that are delayed or rerouted; alerts of the last two
     minutes; and how stale the pipeline is: above 60 s nothing here is current.
   ||| % facts.lowLoadMinutes,
   queries.totals,
@@ -24,14 +24,14 @@ local totals = panels.stats(
     column.new('delayed', 'itineraries delayed') + column.thresholds(theme.zeroIsCalm)
     + column.link('Itineraries', '/d/%s?${__url_time_range}' % dashboards.uids.itineraries),
     column.new('alerts_now', 'alerts now') + column.thresholds(theme.zeroIsGood),
-    column.new('freshness', 'freshness', 's') + column.thresholds(theme.freshnessSeconds) + column.noValue('stopped')
+    column.new('freshness', 'freshness', 's') + column.thresholds(theme.freshnessSeconds) + column.noValue('no rows')
     + column.link('Pipeline', '/d/%s?${__url_time_range}' % dashboards.uids.pipeline),
   ],
 );
 
 local flights = panels.table(
   'Flights',
-  'Departures of the hours ahead, those with the most missing bags first. A click on a flight shows its missing bags. Red: closed; orange: closes within %d minutes.' % facts.lowLoadMinutes,
+  'Departures of the hours ahead, those with the most missing bags first. A click on a flight shows its missing bags. Red: closed; orange: closes within %d minutes. A cancelled flight leaves the table.' % facts.lowLoadMinutes,
   queries.flightsByUrgency,
   [
     column.new('flight_id', 'Flight') + column.width(230) + column.link('Missing bags', dashboards.links.flight()),

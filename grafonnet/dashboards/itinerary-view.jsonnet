@@ -20,7 +20,7 @@ local counts = panels.stats(
 
 local troubled = panels.table(
   'Itineraries in trouble',
-  'Those at risk first, the least time left on top: there is still something to do for them. Then screening exceptions and missed connections. "Left" is until the cutoff of the connection; at risk means less than %d minutes.' % facts.connectionMinutes,
+  'Those at risk first, the least time left on top: there is still something to do for them. Then screening exceptions, and those that are delayed or rerouted: a missed connection, a cancelled flight, a bag left behind or sent elsewhere. "Left" is until the cutoff of the connection; at risk means less than %d minutes.' % facts.connectionMinutes,
   queries.troubledItineraries,
   [
     column.new('itinerary_id', 'Itinerary') + column.width(170) + column.link('Show below', dashboards.links.itinerary()),
@@ -48,7 +48,7 @@ local bags = panels.table(
     column.new('last_seen', 'Last seen ago', 's') + column.decimals(0) + column.noValue('never'),
     column.new('connection', 'Connects to') + column.link('Flight', dashboards.links.flight()) + column.noValue('-'),
   ],
-  'No such itinerary',
+  'No such itinerary, or all its bags have left it',
 );
 
 local stages = panels.stageTimeline(

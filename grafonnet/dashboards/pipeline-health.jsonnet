@@ -7,13 +7,14 @@ local column = panels.column;
 
 local health = panels.stats(
   'Now',
-  'Freshness is how old the newest scan is that the jobs have processed; above 60 s Kafka, a job or the generator has stopped. "Newest" is the age of the newest row. Dead letters are records that could not be used, in the time range.',
+  'Freshness is how old the newest scan is that the jobs have processed; above 60 s Kafka, a job or the generator has stopped. "Newest" is the age of the newest row; there is no newer KPI row while no flight is active. Dead letters are records that could not be used, and alerts withheld those not raised while a backlog was read after a start, both in the time range.',
   queries.health,
   [
-    column.new('freshness', 'freshness', 's') + column.thresholds(theme.freshnessSeconds) + column.noValue('stopped'),
+    column.new('freshness', 'freshness', 's') + column.thresholds(theme.freshnessSeconds) + column.noValue('no rows'),
     column.new('newest_kpi', 'newest KPI row', 's') + column.thresholds(theme.freshnessSeconds) + column.noValue('none'),
     column.new('newest_bag', 'newest bag row', 's') + column.thresholds(theme.freshnessSeconds) + column.noValue('none'),
     column.new('dead_letters', 'dead letters') + column.thresholds(theme.zeroIsGood),
+    column.new('withheld', 'alerts withheld'),
   ],
 );
 
@@ -63,6 +64,19 @@ local notifications = panels.columnsOverTime(
   empty='No notifications',
 );
 
+local unscheduled = panels.table(
+  'Flights without a schedule',
+  'Flights that scans name and no schedule does: a wrong flight number, or a schedule that has not come. Their bags count for no flight. Those of the last 48 hours, the newest first.',
+  queries.unscheduledFlights,
+  [
+    column.new('flight_id', 'Flight') + column.width(240),
+    column.new('bags', 'Bags') + column.width(80),
+    column.new('events', 'Scans') + column.width(80),
+    column.new('ts', 'Newest', 'time: MM-DD HH:mm:ss'),
+  ],
+  'Every flight has a schedule',
+);
+
 local deadLetters = panels.columnsOverTime(
   'Dead letters',
   'Records that could not be used, by topic.',
@@ -95,7 +109,7 @@ dashboards.new(
   [
     { height: 4, panels: [{ width: 24, panel: health }] },
     { height: 7, panels: [{ width: 8, panel: freshness }, { width: 8, panel: rows }, { width: 8, panel: latency }] },
-    { height: 7, panels: [{ width: 12, panel: alerts }, { width: 12, panel: notifications }] },
+    { height: 7, panels: [{ width: 8, panel: alerts }, { width: 7, panel: notifications }, { width: 9, panel: unscheduled }] },
     { height: 8, panels: [{ width: 8, panel: deadLetters }, { width: 16, panel: reasons }] },
   ],
   from='now-1h',

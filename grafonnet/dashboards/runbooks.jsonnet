@@ -10,8 +10,8 @@ dashboards.new(
   'What each alert means, what to check, and what to do.',
   [],
   [
-    { height: 13, panels: [{ width: 12, panel: panel(rule) } for rule in pair] }
-    for pair in [rules.all[0:2], rules.all[2:4]]
+    { height: 12, panels: [{ width: 12, panel: panel(rule) } for rule in rules.all[0:2]] },
+    { height: 14, panels: [{ width: 12, panel: panel(rule) } for rule in rules.all[2:4]] },
   ],
   refresh='',
 )

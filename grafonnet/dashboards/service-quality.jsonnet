@@ -9,12 +9,13 @@ local column = panels.column;
 local causes = [
   column.new('missed_connection', 'missed connection') + column.decimals(1) + column.colour(theme.warning),
   column.new('not_loaded', 'not loaded') + column.decimals(1) + column.colour(theme.attention),
+  column.new('rerouted', 'rerouted') + column.decimals(1) + column.colour(theme.neutral),
   column.new('screening_exception', 'screening exception') + column.decimals(1) + column.colour(theme.bad),
 ];
 
 local mishandled = panels.stats(
   'Mishandled per 1,000 bags',
-  'Of the bags on flights that departed in the time range: those whose connection left without them, those left behind at their first airport, and those that screening kept. The industry reports 6.3 for 2024 (SITA).',
+  'Of the bags on flights that departed in the time range: those whose connection left without them, those left behind at their first airport, those that took another flight or were seen off their route, and those that screening kept. The industry reports 6.3 for 2024 (SITA).',
   queries.mishandledByCause,
   causes + [
     column.new('total', 'all causes') + column.decimals(1),

@@ -13,10 +13,24 @@ local destination(flight) = "substring(splitByChar('|', %s)[3], 6, 3)" % flight;
 // Whether a flight leaves from one of the airports that are selected.
 local ofAirport(flight) = '$__conditionalAll(%s IN (${airport:singlequote}), $airport)' % origin(flight);
 
+// So long a flight, or the whole pipeline, may write nothing: rows come every ten seconds.
+local silence = 'INTERVAL 2 MINUTE';
+// The order of a flight's rows that flight_current has, as one number: a tuple takes six times as long.
+local kpiOrder = 'bitShiftLeft(toUInt64(ts), 32) + checked_in + inducted + cleared + makeup + loaded';
+local newestKpi(column) = 'argMax(%s, %s)' % [column, kpiOrder];
+// A flight is active until it departs. A cancelled one has no more rows, while others have: it is not active.
+local isActive(departure, written, newest) = '%s > %s AND %s > %s - %s' % [departure, now, written, newest, silence];
+
 // Bags are checked in up to 4 hours before departure and connect for up to 3: what is on its way has spoken since then.
-local flights = 'flight_at(since = %s - INTERVAL %d HOUR, at = %s)' % [now, facts.activeHours, now];
+local flights = '(SELECT *, %s AS is_active FROM flight_at(since = %s - INTERVAL %d HOUR, at = %s))' % [
+  isActive('dep_time', 'ts', 'max(ts) OVER ()'),
+  now,
+  facts.activeHours,
+  now,
+];
 local bags = 'bag_at(since = %s - INTERVAL 36 HOUR, at = %s)' % [now, now];
-local itineraries = 'itinerary_at(since = %s - INTERVAL 36 HOUR, at = %s)' % [now, now];
+// Those that have bags: a bag can leave an itinerary, and so can the last one.
+local itineraries = '(SELECT * FROM itinerary_at(since = %s - INTERVAL 36 HOUR, at = %s) WHERE bags_total > 0)' % [now, now];
 
 local bagsInDetails =
   "JSONExtract(details_json, 'Map(String, Tuple(journey_state String, leg_index UInt8, flight_id String, connection String))')";
@@ -37,28 +51,36 @@ local bagsOf(source) = |||
 
 local troubled(state) = '%s IN (%s)' % [state, quoted(facts.troubled)];
 
-// Departures within the time range that the airports of the variable have, with what was loaded when.
+// Departures within the time range that the airports of the variable have, with what was loaded when. A flight that has
+// departed has a row of then or later, with its late scans; a cancelled one has none.
 local departures = |||
   SELECT
       flight_id,
-      any(dep_time) AS departure,
-      max(expected_bags) AS expected,
-      maxIf(loaded, ts <= bag_cutoff_time) AS loaded_at_cutoff,
-      max(loaded) AS loaded_at_departure
+      %(departure)s AS departure,
+      %(expected)s AS expected,
+      argMaxIf(loaded, %(order)s, ts <= bag_cutoff_time) AS loaded_at_cutoff,
+      %(loaded)s AS loaded_at_departure
   FROM flight_kpis
-  WHERE ts > $__fromTime - INTERVAL %d HOUR AND ts <= $__toTime
-    AND dep_time > $__fromTime AND dep_time <= $__toTime
-    AND %s
+  WHERE ts > $__fromTime - INTERVAL %(hours)d HOUR AND ts <= $__toTime AND dep_time > $__fromTime
+    AND %(airport)s
   GROUP BY flight_id
-||| % [facts.activeHours, ofAirport('flight_id')];
+  HAVING departure <= $__toTime AND max(ts) >= departure
+||| % {
+  departure: newestKpi('dep_time'),
+  expected: newestKpi('expected_bags'),
+  loaded: newestKpi('loaded'),
+  order: kpiOrder,
+  hours: facts.activeHours,
+  airport: ofAirport('flight_id'),
+};
 
 // The bags of those departures, each with the cause for which it was mishandled, or ''.
 local outcomes = |||
   SELECT bag_id, departure, flight_id, bag_state,
       multiIf(
           bag_state = 'EXCEPTION', 'screening exception',
-          bag_state = 'DELAYED_OR_REROUTED', 'missed connection',
           of_bags.leg_index = 0 AND %(rank)s < %(loaded)d, 'not loaded',
+          bag_state = 'DELAYED_OR_REROUTED', if(connection = '', 'rerouted', 'missed connection'),
           ''
       ) AS cause
   FROM (%(bags)s) AS of_bags
@@ -78,7 +100,7 @@ local outcomes = |||
   flightOptions: |||
     SELECT flight_id, concat(flight_id, '  ', formatDateTime(dep_time, '%%H:%%i')) AS label
     FROM %s
-    ORDER BY dep_time <= $__toTime, missing = 0, abs(dateDiff('second', $__toTime, bag_cutoff_time))
+    ORDER BY NOT is_active, missing = 0, abs(dateDiff('second', $__toTime, bag_cutoff_time))
   ||| % flights,
 
   airportOptions: |||
@@ -102,7 +124,7 @@ local outcomes = |||
   // What there is to know at a glance, in one row.
   totals: |||
     WITH open AS (
-        SELECT bag_cutoff_time, missing FROM %(flights)s WHERE dep_time > $__toTime AND %(airport)s
+        SELECT bag_cutoff_time, missing FROM %(flights)s WHERE is_active AND %(airport)s
     ),
     (SELECT groupArray(journey_state) FROM %(itineraries)s) AS states
     SELECT
@@ -112,13 +134,19 @@ local outcomes = |||
         countEqual(states, 'DELAYED_OR_REROUTED') AS delayed,
         (
             SELECT uniqExact(flight_id, rule_id) FROM alerts
-            WHERE created_at > $__toTime - INTERVAL 2 MINUTE AND created_at <= $__toTime
+            WHERE created_at > $__toTime - %(silence)s AND created_at <= $__toTime
         ) AS alerts_now,
         (
             SELECT maxOrNull(freshness_sec) FROM flight_kpis
-            WHERE ts > $__toTime - INTERVAL 2 MINUTE AND ts <= $__toTime
+            WHERE ts > $__toTime - %(silence)s AND ts <= $__toTime
         ) AS freshness
-  ||| % { flights: flights, itineraries: itineraries, airport: ofAirport('flight_id'), soon: facts.lowLoadMinutes },
+  ||| % {
+    flights: flights,
+    itineraries: itineraries,
+    airport: ofAirport('flight_id'),
+    soon: facts.lowLoadMinutes,
+    silence: silence,
+  },
 
   flightsByUrgency: |||
     SELECT
@@ -132,23 +160,24 @@ local outcomes = |||
         loaded_pct,
         missing
     FROM %s
-    WHERE dep_time > $__toTime AND dep_time <= $__toTime + INTERVAL ${hours} HOUR AND %s
+    WHERE is_active AND dep_time <= $__toTime + INTERVAL ${hours} HOUR AND %s
     ORDER BY missing DESC, loaded_pct
   ||| % [flights, ofAirport('flight_id')],
 
   loadedOverTime: |||
-    SELECT $__timeInterval(ts) AS time, flight_id, max(loaded_pct) AS loaded
+    SELECT $__timeInterval(ts) AS time, flight_id, %s AS loaded
     FROM flight_kpis
     WHERE flight_id IN (${flight:singlequote}) AND $__timeFilter(ts)
     GROUP BY time, flight_id
     ORDER BY time
-  |||,
+  ||| % newestKpi('loaded_pct'),
 
   cutoffs: |||
-    SELECT bag_cutoff_time AS time, concat('Cutoff ', flight_id) AS text
-    FROM (SELECT DISTINCT flight_id, bag_cutoff_time FROM flight_kpis
-          WHERE flight_id IN (${flight:singlequote}) AND $__timeFilter(ts))
-  |||,
+    SELECT %s AS time, concat('Cutoff ', flight_id) AS text
+    FROM flight_kpis
+    WHERE flight_id IN (${flight:singlequote}) AND $__timeFilter(ts)
+    GROUP BY flight_id
+  ||| % newestKpi('bag_cutoff_time'),
 
   // All flights of the table.
   funnel: |||
@@ -160,7 +189,7 @@ local outcomes = |||
         sum(makeup) AS makeup,
         sum(loaded) AS loaded
     FROM %s
-    WHERE dep_time > $__toTime AND dep_time <= $__toTime + INTERVAL ${hours} HOUR AND %s
+    WHERE is_active AND dep_time <= $__toTime + INTERVAL ${hours} HOUR AND %s
     HAVING count() > 0
   ||| % [flights, ofAirport('flight_id')],
 
@@ -211,18 +240,21 @@ local outcomes = |||
 
   stagesOverTime: |||
     SELECT
-        $__timeInterval(ts) AS time,
-        max(expected_bags) AS expected,
-        max(checked_in) AS checked_in,
-        max(inducted) AS inducted,
-        max(cleared) AS cleared,
-        max(makeup) AS makeup,
-        max(loaded) AS loaded
-    FROM flight_kpis
-    WHERE flight_id = ${flight:singlequote} AND $__timeFilter(ts)
-    GROUP BY time
+        time,
+        newest.1 AS expected,
+        newest.2 AS checked_in,
+        newest.3 AS inducted,
+        newest.4 AS cleared,
+        newest.5 AS makeup,
+        newest.6 AS loaded
+    FROM (
+        SELECT $__timeInterval(ts) AS time, %s AS newest
+        FROM flight_kpis
+        WHERE flight_id = ${flight:singlequote} AND $__timeFilter(ts)
+        GROUP BY time
+    )
     ORDER BY time
-  |||,
+  ||| % newestKpi('(expected_bags, checked_in, inducted, cleared, makeup, loaded)'),
 
   flightAlerts: |||
     SELECT
@@ -292,12 +324,12 @@ local outcomes = |||
   },
 
   itineraryStages: |||
-    SELECT ts AS time, bag_id, toFloat64(max(%s)) AS stage
+    SELECT ts AS time, bag_id, toFloat64(argMax(%(rank)s, (leg_index, last_event_time, %(rank)s))) AS stage
     FROM bag_latest
     WHERE itinerary_id = ${itinerary:singlequote} AND $__timeFilter(ts)
     GROUP BY time, bag_id
     ORDER BY time
-  ||| % stageRank('stage'),
+  ||| % { rank: stageRank('stage') },
 
   itineraryHistory: |||
     SELECT time, what, journey_state, leg FROM (
@@ -318,6 +350,7 @@ local outcomes = |||
 
   // -- one bag
 
+  // The row that bag_current takes.
   bagSummary: |||
     SELECT
         stage,
@@ -328,17 +361,20 @@ local outcomes = |||
         itinerary_id
     FROM bag_latest
     WHERE bag_id = ${bag:singlequote} AND ts <= $__toTime
-    ORDER BY leg_index DESC, %s DESC, last_event_time DESC
+    ORDER BY leg_index DESC, last_event_time DESC, ts DESC, %s DESC
     LIMIT 1
   ||| % stageRank('stage'),
 
   bagStages: |||
-    SELECT ts AS time, concat('Leg ', toString(leg_index + 1)) AS leg, toFloat64(max(%s)) AS stage
+    SELECT
+        ts AS time,
+        concat('Leg ', toString(leg_index + 1)) AS leg,
+        toFloat64(argMax(%(rank)s, (last_event_time, %(rank)s))) AS stage
     FROM bag_latest
     WHERE bag_id = ${bag:singlequote} AND $__timeFilter(ts)
     GROUP BY time, leg
     ORDER BY time
-  ||| % stageRank('stage'),
+  ||| % { rank: stageRank('stage') },
 
   // Each change once, however often it was written, with the time since the one before it.
   bagChanges: |||
@@ -350,12 +386,15 @@ local outcomes = |||
         last_scan_point,
         if(row_number() OVER changes = 1, NULL, dateDiff('second', lagInFrame(last_event_time) OVER changes, last_event_time)) AS gap
     FROM (
-        SELECT DISTINCT last_event_time, stage, leg_index, flight_id, last_scan_point
+        SELECT last_event_time, stage, leg_index, flight_id, last_scan_point, min(ts) AS written
         FROM bag_latest
         WHERE bag_id = ${bag:singlequote} AND ts <= $__toTime
+        GROUP BY last_event_time, stage, leg_index, flight_id, last_scan_point
     )
-    WINDOW changes AS (ORDER BY leg_index, %(rank)s, last_event_time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-    ORDER BY leg_index DESC, %(rank)s DESC, last_event_time DESC
+    WINDOW changes AS (
+        ORDER BY leg_index, last_event_time, written, %(rank)s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
+    ORDER BY leg_index DESC, last_event_time DESC, written DESC, %(rank)s DESC
   ||| % { rank: stageRank('stage') },
 
   // The custody points of IATA Resolution 753; the transfer point only where the bag has a second leg.
@@ -394,6 +433,7 @@ local outcomes = |||
     SELECT
         1000 * countIf(cause = 'missed connection') / count() AS missed_connection,
         1000 * countIf(cause = 'not loaded') / count() AS not_loaded,
+        1000 * countIf(cause = 'rerouted') / count() AS rerouted,
         1000 * countIf(cause = 'screening exception') / count() AS screening_exception,
         1000 * countIf(cause != '') / count() AS total,
         count() AS bags
@@ -406,6 +446,7 @@ local outcomes = |||
         toStartOfHour(departure) AS time,
         1000 * countIf(cause = 'missed connection') / count() AS missed_connection,
         1000 * countIf(cause = 'not loaded') / count() AS not_loaded,
+        1000 * countIf(cause = 'rerouted') / count() AS rerouted,
         1000 * countIf(cause = 'screening exception') / count() AS screening_exception
     FROM (%s)
     GROUP BY time
@@ -507,10 +548,25 @@ local outcomes = |||
   health: |||
     SELECT
         (SELECT maxOrNull(freshness_sec) FROM flight_kpis
-         WHERE ts > $__toTime - INTERVAL 2 MINUTE AND ts <= $__toTime) AS freshness,
+         WHERE ts > $__toTime - %s AND ts <= $__toTime) AS freshness,
         (SELECT if(count() = 0, NULL, dateDiff('second', max(ts), $__toTime)) FROM flight_kpis WHERE $__timeFilter(ts)) AS newest_kpi,
         (SELECT if(count() = 0, NULL, dateDiff('second', max(ts), $__toTime)) FROM bag_latest WHERE $__timeFilter(ts)) AS newest_bag,
-        (SELECT uniqExact(source_topic, source_partition, source_offset) FROM dead_letters WHERE $__timeFilter(ts)) AS dead_letters
+        (SELECT uniqExact(source_topic, source_partition, source_offset) FROM dead_letters WHERE $__timeFilter(ts)) AS dead_letters,
+        (SELECT uniqExact(alert_id) FROM withheld_alerts WHERE $__timeFilter(created_at)) AS withheld
+  ||| % silence,
+
+  // The newest row of each; no events: it has a schedule now. What the job knows of the others expires after two days.
+  unscheduledFlights: |||
+    SELECT flight_id, newest.1 AS bags, newest.2 AS events, newest.3 AS ts
+    FROM (
+        SELECT flight_id, argMax((bags, events, ts), (ts, events = 0, events)) AS newest
+        FROM unscheduled_flights
+        WHERE ts > $__toTime - INTERVAL 48 HOUR AND ts <= $__toTime
+        GROUP BY flight_id
+    )
+    WHERE events > 0
+    ORDER BY ts DESC, flight_id
+    LIMIT 100
   |||,
 
   rowsPerSecond: 'SELECT * FROM (\n%s\n)\nORDER BY time' % std.join('\nUNION ALL\n', [
@@ -602,13 +658,32 @@ local outcomes = |||
     cutoff: 'toUnixTimestamp(argMax(cutoff, created_at))',
   },
 
-  // No row where nothing was written: an empty answer is an alarm of its own.
+  // How old what the dashboards show is: freshness_sec, or where no row is written the age of the newest one, if flights
+  // were active then that have yet to depart. No row where none is active: that is no outage.
   freshness: |||
-    SELECT toFloat64(max(freshness_sec)) AS value
-    FROM flight_kpis
-    WHERE $__timeFilter(ts)
-    HAVING count() > 0
-  |||,
+    SELECT toFloat64(if(newest >= $__fromTime, worst, dateDiff('second', newest, $__toTime))) AS value
+    FROM (
+        SELECT
+            max(written) AS newest,
+            max(freshness) AS worst,
+            countIf(%(active)s) AS active
+        FROM (
+            SELECT
+                %(departure)s AS departure,
+                max(ts) AS written,
+                maxIf(freshness_sec, ts >= $__fromTime) AS freshness,
+                max(written) OVER () AS newest_of_all
+            FROM flight_kpis
+            WHERE ts > $__toTime - INTERVAL %(hours)d HOUR AND ts <= $__toTime
+            GROUP BY flight_id
+        )
+    )
+    WHERE newest >= $__fromTime OR active > 0
+  ||| % {
+    active: isActive('departure', 'written', 'newest_of_all'),
+    departure: newestKpi('dep_time'),
+    hours: facts.activeHours,
+  },
 
   deadLetters: |||
     SELECT source_topic AS topic, toFloat64(uniqExact(source_partition, source_offset)) AS value

@@ -49,10 +49,10 @@ local platform = 'platform';
       decides: 'freshness',
       above: 60,
       values: { freshness: queries.freshness },
-      noData: 'Alerting',
+      noData: 'OK',
       aboutFlight: false,
-      summary: 'The newest scan that was processed is over 60 s old, or nothing is written at all',
-      description: 'freshness_sec is {{ with $values.freshness }}{{ .Value }}{{ else }}not written{{ end }}.',
+      summary: 'The newest scan that was processed is over 60 s old, or no row is written although flights are active',
+      description: 'What the dashboards show is {{ with $values.freshness }}{{ humanizeDuration .Value }} old{{ else }}of unknown age{{ end }}.',
     },
     {
       uid: 'baggage-dead-letters',

@@ -27,8 +27,9 @@ def main() -> None:
     """Run the sections that the arguments name, or all; what goes wrong is one line and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; default: all")
-    parser.add_argument("--events", type=int, default=1_000_000, help="of peers; default: %(default)s")
+    parser.add_argument("--events", type=int, default=2_000_000, help="of peers; default: %(default)s")
     parser.add_argument("--bags", default="23000,500000", help="of peers, about; default: %(default)s")
+    parser.add_argument("--runs", type=int, default=3, help="of peers, of each alternative; default: %(default)s")
     parser.add_argument("--alternatives", default="", help="of peers, by name; default: all")
     parser.add_argument("--backlog", type=int, default=300_000, help="of throughput, events; default: %(default)s")
     parser.add_argument("--minutes", type=float, default=5, help="of throughput, at each rate; default: %(default)s")
@@ -75,7 +76,8 @@ def _run(section: str, settings: Settings, report: Report, console: Console, arg
             shutil.rmtree(path)
     if section == "peers":
         bags = tuple(map(int, arguments.bags.split(",")))
-        peers.measure(settings, report, console, arguments.events, bags, arguments.alternatives)
+        events, runs = arguments.events, arguments.runs
+        peers.measure(settings, report, console, events, bags, runs, arguments.alternatives)
     elif section == "throughput":
         backlog, minutes = arguments.backlog, arguments.minutes
         throughput.measure(settings, report, console, backlog, minutes, arguments.first, directory / section)

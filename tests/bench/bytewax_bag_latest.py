@@ -1,7 +1,7 @@
 """BagLatest in Bytewax: `python -m tests.bench.bytewax_bag_latest BROKER DIRECTORY`, in the peers' environment.
 
 State is in memory; every 30 s what has changed is written to the recovery store in DIRECTORY, with the offsets. A bag
-is let go 48 hours after its last news, with a tombstone. Dead letters are left out.
+is let go two weeks after its last news. Dead letters are left out.
 """
 
 from __future__ import annotations
@@ -13,68 +13,72 @@ from pathlib import Path
 
 import bytewax.operators as op
 from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource, KafkaSourceMessage
-from bytewax.dataflow import Dataflow
+from bytewax.dataflow import Dataflow, Stream
 from bytewax.operators import StatefulLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from baggage.domain.bags import Bag, pack_bag, unpack_bag
-from baggage.domain.events import BaggageEvent, parse_event
-from baggage.domain.schedule import RETENTION
 from baggage.provision.topics import BAG_LATEST, EVENTS
+from tests.bench.bag_state import RETENTION, BagState, pack, unpack
 
 CHECKPOINT_INTERVAL = timedelta(seconds=30)
 # Its sink waits for the broker after every batch, so there should be few.
 _BATCH = 10_000
 
 
-class BagLogic(StatefulLogic[BaggageEvent, bytes | None, bytes]):  # type: ignore[misc]
+class BagLogic(StatefulLogic[BagState, bytes, bytes]):  # type: ignore[misc]
     """One bag."""
 
     def __init__(self, packed: bytes | None) -> None:
-        self._bag = unpack_bag(packed) if packed else Bag()
-        self._expiry = self._bag.expiry() or datetime.now(UTC) + RETENTION
+        self._bag = unpack(packed) if packed else None
+        self._touched = datetime.now(UTC)
+        self._look_at = self._touched + RETENTION
 
-    def on_item(self, value: BaggageEvent) -> tuple[Iterable[bytes | None], bool]:
-        """Take one event."""
-        if self._bag.has_seen(value):
+    def on_item(self, value: BagState) -> tuple[Iterable[bytes], bool]:
+        """Take what one event says."""
+        before, self._touched = self._bag, datetime.now(UTC)
+        self._bag = before.join(value) if before else value
+        if before and self._bag.facts == before.facts:
             return (), self.RETAIN
-        latest = self._bag.take(value, datetime.now(UTC))
-        return (() if latest is None else (latest.to_json(),)), self.RETAIN
+        return (self._bag.record(),), self.RETAIN
 
-    def on_notify(self) -> tuple[Iterable[bytes | None], bool]:
+    def on_notify(self) -> tuple[Iterable[bytes], bool]:
         """Let the bag go, unless there was news of it since."""
-        now = datetime.now(UTC)
-        self._expiry = self._bag.expiry() or now + RETENTION
-        return ((), self.RETAIN) if now < self._expiry else ((None,), self.DISCARD)
+        self._look_at = self._touched + RETENTION
+        return (), self.DISCARD if datetime.now(UTC) >= self._look_at else self.RETAIN
 
     def notify_at(self) -> datetime | None:
         """When to look whether it is over."""
-        return self._expiry
+        return self._look_at
 
-    def snapshot(self) -> bytes:
+    def snapshot(self) -> bytes | None:
         """For the recovery store."""
-        return pack_bag(self._bag)
+        return pack(self._bag) if self._bag else None
 
 
-def _event(message: KafkaSourceMessage[bytes, bytes]) -> tuple[str, BaggageEvent]:
-    event = parse_event(message.key, message.value)
-    return event.bag_id, event
+def _state(message: KafkaSourceMessage[bytes, bytes]) -> tuple[str, BagState]:
+    _, appended_ms = message.timestamp
+    state = BagState.of(message.key, message.value, appended_ms)
+    return state.facts.newest.bag_id, state
 
 
-def _message(bag: tuple[str, bytes | None]) -> KafkaSinkMessage[bytes, bytes | None]:
+def _message(bag: tuple[str, bytes]) -> KafkaSinkMessage[bytes, bytes]:
     bag_id, record = bag
     return KafkaSinkMessage(bag_id.encode(), record)
 
 
+def bags(messages: Stream[KafkaSourceMessage[bytes, bytes]]) -> Stream[KafkaSinkMessage[bytes, bytes]]:
+    """From events to records of bags."""
+    records = op.stateful("join", op.map("parse", messages, _state), BagLogic)
+    return op.map("record", records, _message)
+
+
 def flow(broker: str) -> Dataflow:
-    """The dataflow."""
+    """The dataflow, from Kafka to Kafka."""
     dataflow = Dataflow("bag_latest")
     source = KafkaSource([broker], [EVENTS.name], batch_size=_BATCH)
     sink = KafkaSink([broker], BAG_LATEST.name, {"acks": "all", "compression.type": "lz4", "linger.ms": "20"})
-    events = op.map("parse", op.input("events", dataflow, source), _event)
-    records = op.stateful("join", events, BagLogic)
-    op.output("bags", op.map("record", records, _message), sink)
+    op.output("bags", bags(op.input("events", dataflow, source)), sink)
     return dataflow
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 
 import msgspec
 
-from baggage.domain.bags import BagState
+from baggage.domain.bags import BagFacts
 from baggage.domain.events import BaggageEvent
 from baggage.generator.day import Day
 from baggage.provision.topics import EVENTS
@@ -20,14 +20,16 @@ BAGS_A_DAY = 23_000
 FIRST_DAY = date(2026, 1, 1)
 
 _STEP = timedelta(hours=1)
+_LEGS_A_DAY = 2
 
 
 def events(settings: GeneratorSettings, bags: int) -> Iterator[BaggageEvent]:
     """The events of one day after the other, in the order in which they are published, for ever.
 
-    All days are about the same bags: the n-th bag of every day is one bag, which travels each day. Where more than
-    a day's bags are asked for, each is shared out among several, by a suffix of its id that the event's id decides.
-    So the events are the same for any number of bags, but for their bag ids.
+    All days are about the same bags: the n-th bag of every day is one bag, whose legs of a day follow those of the day
+    before, so that its events go on to change its state. Where more than a day's bags are asked for, each is shared
+    out among several, by a suffix of its id that the event's id decides. So the events are the same for any number of
+    bags, but for their bag ids.
     """
     shares = max(round(bags / BAGS_A_DAY), 1)
     for number in count():
@@ -35,7 +37,8 @@ def events(settings: GeneratorSettings, bags: int) -> Iterator[BaggageEvent]:
             bag_id = f"BAG{event.bag_id[-6:]}"
             if shares > 1:
                 bag_id += f"-{event.event_id.int % shares}"
-            yield msgspec.structs.replace(event, bag_id=bag_id)
+            leg_index = number * _LEGS_A_DAY + event.leg_index
+            yield msgspec.structs.replace(event, bag_id=bag_id, leg_index=leg_index)
 
 
 def events_of_day(settings: GeneratorSettings, day: date) -> Iterator[BaggageEvent]:
@@ -51,26 +54,13 @@ def events_of_day(settings: GeneratorSettings, day: date) -> Iterator[BaggageEve
 
 @dataclass
 class Expected:
-    """What any correct BagLatest makes of the events so far, by the rules of the domain alone."""
+    """What any correct BagLatest makes of the events so far: the facts of each bag, by the domain alone."""
 
     events: int = 0
-    #: Events that are no duplicates.
-    distinct: int = 0
-    #: Events that change the state of their bag, each of which makes one record.
-    changes: int = 0
-    states: dict[str, BagState] = field(default_factory=dict)
-    _seen: set[int] = field(default_factory=set)
+    facts: dict[str, BagFacts] = field(default_factory=dict)
 
-    def take(self, event: BaggageEvent) -> None:
-        """Take the next event."""
+    def take(self, event: BaggageEvent, appended: datetime) -> None:
+        """Take an event that the broker appended at `appended`; order does not matter."""
+        facts, known = BagFacts.of(event, appended), self.facts.get(event.bag_id)
+        self.facts[event.bag_id] = known.join(facts) if known else facts
         self.events += 1
-        event_id = event.event_id.int
-        if event_id in self._seen:
-            return
-        self._seen.add(event_id)
-        self.distinct += 1
-        before = self.states.get(event.bag_id)
-        after = BagState.of(event) if before is None else before.join(BagState.of(event))
-        if after != before:
-            self.states[event.bag_id] = after
-            self.changes += 1

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,13 +15,14 @@ from uuid import UUID
 import msgspec
 from rich.console import Console
 
+from baggage.domain.bags import BagFacts
 from baggage.domain.events import BaggageEvent
 from baggage.jobs import names
 from baggage.jobs.rest import FlinkRest
-from baggage.provision.topics import BAG_LATEST, EVENTS
+from baggage.provision.topics import EVENTS
 from baggage.settings import GeneratorSettings, KafkaSettings, Settings
+from tests.bench.bag_topic import BagTopic, outcome
 from tests.bench.events import BAGS_A_DAY, FIRST_DAY, events_of_day
-from tests.bench.preload import TopicEnd
 from tests.bench.producer import produce, producer
 from tests.bench.progress import Progress, progress
 from tests.bench.report import Report, Row
@@ -35,7 +36,7 @@ _START_SECONDS = 120
 
 
 class Bags:
-    """A day's bags, each `shares` times over; whatever is said of one changes its state, so it makes one record."""
+    """A day's bags, each `shares` times over. The day is long past, so when events are appended does not matter."""
 
     def __init__(self, settings: GeneratorSettings, shares: int) -> None:
         journeys: defaultdict[str, dict[UUID, BaggageEvent]] = defaultdict(dict)
@@ -55,19 +56,28 @@ class Bags:
             for journey in self._journeys:
                 yield _of_share(journey[0], share)
 
-    def later_events(self) -> Iterator[BaggageEvent]:
-        """Events of bags drawn at random, the second ones first."""
+    def later_events(self) -> Iterator[tuple[BaggageEvent, BagFacts]]:
+        """Events of bags drawn at random, the second ones first, each with the facts of its bag after it.
+
+        They end when all events of a day have been drawn once.
+        """
         draw = random.Random(1)  # noqa: S311 (no secret)
+        known: dict[str, BagFacts] = {}
         for number in count(1):
             journeys = [journey for journey in self._journeys if len(journey) > number]
+            if not journeys:
+                return
             draw.shuffle(journeys)
             for journey in journeys:
-                yield _of_share(journey[number], draw.randrange(self._shares))
+                share = draw.randrange(self._shares)
+                event = _of_share(journey[number], share)
+                before = known.get(event.bag_id) or BagFacts.of(_of_share(journey[0], share))
+                known[event.bag_id] = before.join(BagFacts.of(event))
+                yield event, known[event.bag_id]
 
 
 def _of_share(event: BaggageEvent, share: int) -> BaggageEvent:
-    event_id = UUID(int=event.event_id.int ^ share)
-    return msgspec.structs.replace(event, bag_id=f"{event.bag_id}-{share}", event_id=event_id)
+    return msgspec.structs.replace(event, bag_id=f"{event.bag_id}-{share}")
 
 
 def measure(
@@ -81,22 +91,30 @@ def measure(
 
 def _with_bags(settings: Settings, console: Console, factor: int, count: int, directory: Path) -> Row:
     bags = Bags(settings.generator, factor)
-    later = bags.later_events()
+    later = list(islice(bags.later_events(), count))
+    records = [(event.key(), event.to_json()) for event, _ in later]
+    expected = {event.bag_id: facts for event, facts in later}
     with broker(settings, directory) as (kafka, reached), flink(reached, directory) as (cluster, found):
         submit("tests.bench.flink_bag_latest", client_environment(cluster, found), directory)
         checkpoints = Checkpoints(cluster.rest_url)
         processes = {process.name: process for process in (kafka, *cluster.processes)}
         with progress(console, f"growth: {bags.count:,} bags into the state", bags.count) as shown:
-            _through(found.kafka, bags.first_events(), bags.count, shown)
+            topic = BagTopic(found.kafka)
+            _send(found.kafka, ((event.key(), event.to_json()) for event in bags.first_events()))
+            _wait_for(topic, bags.count, shown)
+        topic.close()
         before = checkpoints.next()
-        with progress(console, f"growth: {count:,} events", count) as shown, Meter(processes) as meter:
-            seconds = _through(found.kafka, (next(later) for _ in range(count)), count, shown)
-            cpu = meter.cpu()
+        with progress(console, f"growth: {len(later):,} events", len(later)) as shown, Meter(processes) as meter:
+            topic, started = BagTopic(found.kafka), time.time()
+            _send(found.kafka, records)
+            end = outcome(topic, expected, meter, shown)
+        topic.close()
         after = checkpoints.next()
     return {
         "bags": bags.count,
-        "events/s": count / seconds,
-        "CPU us/event": {name: 1e6 * used / count for name, used in cpu.items()},
+        "events/s": len(later) / (end.ended - started),
+        "CPU us/event": {name: 1e6 * used / len(later) for name, used in end.cpu.items()},
+        "wrong bags": end.wrong_bags,
         "peak MB": meter.peak_bytes / 1e6,
         "state MB": after["state_size"] / 1e6,
         "checkpoint MB": [before["checkpointed_size"] / 1e6, after["checkpointed_size"] / 1e6],
@@ -104,23 +122,24 @@ def _with_bags(settings: Settings, console: Console, factor: int, count: int, di
     }
 
 
-def _through(kafka: KafkaSettings, events: Iterable[BaggageEvent], count: int, shown: Progress) -> float:
-    """Produce events and wait for as many records of bags; return the seconds."""
-    end, sender, started = TopicEnd(BAG_LATEST, kafka), producer(kafka, _LINGER_MS), time.monotonic()
-    target = end.records() + count
-    for number, event in enumerate(events):
-        produce(sender, EVENTS.name, event.key(), event.to_json())
+def _send(kafka: KafkaSettings, records: Iterable[tuple[str, bytes]]) -> None:
+    """Append events, by key and value; return when the broker has them all."""
+    sender = producer(kafka, _LINGER_MS)
+    for number, (key, value) in enumerate(records):
+        produce(sender, EVENTS.name, key, value)
         if number % 1000 == 0:
             sender.poll(0)
     sender.flush()
-    deadline = time.monotonic() + _START_SECONDS + count / _LEAST_PER_SECOND
-    while (left := target - end.records()) > 0:
+
+
+def _wait_for(topic: BagTopic, bags: int, shown: Progress) -> None:
+    """Wait for a record of each bag: there was one event of each, so nothing could be joined."""
+    deadline = time.monotonic() + _START_SECONDS + bags / _LEAST_PER_SECOND
+    while (written := topic.written()) < bags:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{left} of {count} records did not come")
-        shown.at(count - left)
+            raise TimeoutError(f"{bags - written} of {bags} records did not come")
+        shown.at(written)
         time.sleep(_BETWEEN_LOOKS)
-    end.close()
-    return time.monotonic() - started
 
 
 class Checkpoints:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from rich.console import Console
 from baggage.domain.events import BaggageEvent
 from baggage.domain.journey import JourneyState
 from baggage.domain.schedule import Assignment, FlightSchedule, Leg
-from baggage.domain.stages import EventType, stage_of
+from baggage.domain.stages import EventType, Stage, stage_of
 from baggage.generator.day import Day
 from baggage.provision.schema import connect
 from baggage.provision.topics import ASSIGNMENT, EVENTS, SCHEDULE
@@ -51,6 +52,8 @@ class Awaited:
     """The rows that are waited for in one table, each by its subject and what it says of it."""
 
     query: str
+    #: What a row says, to what it says, too: what changes at once may come as one row.
+    implied: Mapping[str, str] = field(default_factory=dict)
     #: (subject, what it says) to the second of the monotonic clock when its event was produced.
     outstanding: dict[tuple[str, str], float] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
@@ -63,9 +66,10 @@ class Awaited:
         rows = client.query(self.query, parameters={"asked": asked}).result_rows
         now = time.monotonic()
         for subject, said in rows:
-            produced = self.outstanding.pop((subject, said), None)
-            if produced is not None:
-                self.seconds.append(now - produced)
+            for what in (said, self.implied.get(said, said)):
+                produced = self.outstanding.pop((subject, what), None)
+                if produced is not None:
+                    self.seconds.append(now - produced)
 
 
 class Probes:
@@ -77,7 +81,10 @@ class Probes:
         self._ids = [uuid4().hex[:12] for _ in range(count)]
         self._begun = 0
         self._inductions: deque[tuple[float, str]] = deque()
-        self.bags = Awaited(f"SELECT bag_id, stage FROM {database}.bag_latest WHERE bag_id IN %(asked)s")
+        self.bags = Awaited(
+            f"SELECT bag_id, stage FROM {database}.bag_latest WHERE bag_id IN %(asked)s",
+            {Stage.INDUCTED.name: Stage.CHECKED_IN.name},
+        )
         self.itineraries = Awaited(
             f"SELECT itinerary_id, journey_state FROM {database}.itinerary_status WHERE itinerary_id IN %(asked)s"
         )

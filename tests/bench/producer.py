@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Producer
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, Message, Producer
 
 from baggage.settings import KafkaSettings
 
@@ -22,11 +24,15 @@ def producer(kafka: KafkaSettings, linger_ms: int) -> Producer:
     )
 
 
-def produce(producer: Producer, topic: str, key: str, value: bytes) -> None:
+#: Is called when the broker has a record, or has refused it.
+Delivered = Callable[[KafkaError | None, Message], None]
+
+
+def produce(producer: Producer, topic: str, key: str, value: bytes, delivered: Delivered | None = None) -> None:
     """Hand over one record, waiting while the queue is full."""
     while True:
         try:
-            producer.produce(topic, value, key)
+            producer.produce(topic, value, key, on_delivery=delivered)
         except BufferError:
             producer.poll(0.1)
         else:

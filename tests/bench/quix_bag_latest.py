@@ -1,35 +1,32 @@
 """BagLatest in Quix Streams: `python -m tests.bench.quix_bag_latest BROKER DIRECTORY`, in the peers' environment.
 
 State is in RocksDB in DIRECTORY and on a changelog topic; every 30 s both are flushed and the offsets committed. A bag
-is let go 48 hours after its last news, without a tombstone, as there are no timers. Dead letters are left out.
+is let go two weeks after its last news. Dead letters are left out.
 """
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from quixstreams import Application, State
 
-from baggage.domain.bags import Bag, pack_bag, unpack_bag
-from baggage.domain.events import parse_event
-from baggage.domain.schedule import RETENTION
 from baggage.provision.topics import BAG_LATEST, EVENTS
+from tests.bench.bag_state import RETENTION, BagState, pack, unpack
 
 CHECKPOINT_SECONDS = 30
 
 
-def take(value: bytes, key: bytes, _timestamp: int, _headers: object, state: State[str, bytes]) -> list[bytes]:
-    """Take one event."""
-    event = parse_event(key, value)
+def take(value: bytes, key: bytes, appended_ms: int, _headers: object, state: State[str, bytes]) -> list[bytes]:
+    """Take one event: the record of its bag, if it has changed."""
+    news = BagState.of(key, value, appended_ms)
     packed = state.get_bytes("bag")
-    bag = unpack_bag(packed) if packed else Bag()
-    if bag.has_seen(event):
+    before = unpack(packed) if packed else None
+    bag = before.join(news) if before else news
+    if bag == before:
         return []
-    latest = bag.take(event, datetime.now(UTC))
-    state.set_bytes("bag", pack_bag(bag), ttl=RETENTION)
-    return [] if latest is None else [latest.to_json()]
+    state.set_bytes("bag", pack(bag), ttl=RETENTION)
+    return [] if before and bag.facts == before.facts else [bag.record()]
 
 
 def main() -> None:

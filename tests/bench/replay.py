@@ -35,7 +35,12 @@ class Stored(NamedTuple):
 
 
 def _days(settings: GeneratorSettings, first: date) -> Iterator[Stored]:
-    """Of each day its schedules, then its events, the assignment of each bag before its first event."""
+    """Of each day its schedules, then its events, the assignment of each bag before its first event.
+
+    The senders' clocks are all ahead, so that an event arrives when the broker appends it: a job that sees only older
+    ones than its start concludes nothing.
+    """
+    ahead = datetime.combine(first + timedelta(days=2), datetime.min.time(), UTC)
     for number in count():
         day = Day(settings, first + timedelta(days=number))
         for flight in range(len(day.plan.flights)):
@@ -52,6 +57,7 @@ def _days(settings: GeneratorSettings, first: date) -> Iterator[Stored]:
                     assigned.add(event.bag_id)
                     assignment = day.plan.assignment(int(event.bag_id[-6:]))
                     yield Stored(ASSIGNMENT.name, assignment.key(), assignment.to_json())
+                event = msgspec.structs.replace(event, ingest_time=ahead)
                 yield Stored(EVENTS.name, event.key(), event.to_json())
             start += _STEP
 
@@ -88,9 +94,13 @@ class Recording:
 
 
 class Replay:
-    """Produces records, at once or in a thread at a rate of events a second."""
+    """Produces records, at once or in a thread at a rate of events a second.
+
+    `sent` are the events since the start of the thread: fewer than the rate says where the machine is too busy.
+    """
 
     def __init__(self, kafka: KafkaSettings) -> None:
+        self.sent = 0
         self._producer = producer(kafka, _LINGER_MS)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -98,6 +108,7 @@ class Replay:
     def start(self, events_per_second: float, records: Iterator[Stored]) -> None:
         """Begin with the records at this rate."""
         self._stop.clear()
+        self.sent = 0
         self._thread = threading.Thread(target=self._pace, args=(events_per_second, records), daemon=True)
         self._thread.start()
 
@@ -117,13 +128,13 @@ class Replay:
         self._producer.flush()
 
     def _pace(self, rate: float, records: Iterator[Stored]) -> None:
-        started, events = time.monotonic(), 0
+        started = time.monotonic()
         while not self._stop.wait(_PACE_SECONDS):
             due = int((time.monotonic() - started) * rate)
-            while events < due:
+            while self.sent < due:
                 record = next(records, None)
                 if record is None:
                     return
                 produce(self._producer, *record)
-                events += record.topic == EVENTS.name
+                self.sent += record.topic == EVENTS.name
             self._producer.poll(0)

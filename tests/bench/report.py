@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -45,6 +47,13 @@ class Report:
         for row in rows:
             table.add_row(*map(_shown, row.values()))
         self._console.print(table, Text(f"written to {file}"))
+
+
+def spread(values: Sequence[float]) -> float | dict[str, float]:
+    """The cell of a figure that was measured several times."""
+    if len(values) == 1:
+        return values[0]
+    return {"median": median(values), "least": min(values), "most": max(values)}
 
 
 def machine() -> dict[str, str | int]:

@@ -43,8 +43,6 @@ _LEAST_PER_SECOND = 50
 # Flink's metrics are some ten seconds old: a backlog that was not seen by then was worked off before.
 _UNSEEN_SECONDS = 40
 _BUSIEST = 8
-# How the names of the threads begin that run Python: by the operators' names, of which Linux keeps fifteen characters.
-_PYTHON = (": bag latest", ": flight KPIs", ": bag journeys", ": itinerary stat")
 
 
 @dataclass
@@ -62,6 +60,10 @@ class Course:
     def end(self) -> float:
         """The lag in the end: the median of the last tenth."""
         return float(np.median(self.records[-max(len(self.records) // 10, 1) :]))
+
+    def is_held(self, rate: float) -> bool:
+        """Whether the jobs hold so many events a second."""
+        return self.growth() < _GROWTH * rate and self.end() < _SECONDS_BEHIND * rate
 
 
 def measure(
@@ -101,11 +103,17 @@ def measure(
             what = f"throughput: {rate:,.0f} events/s for {minutes:g} minutes"
             with Meter(processes(runtime)) as meter, progress(console, what, seconds) as shown:
                 course = _watch(lag, rate, seconds, shown)
-                row = _row("held", rate, course.seconds[-1], meter)
+                sent = replay.sent / course.seconds[-1]
+                held = course.is_held(rate) and sent > (1 - _GROWTH) * rate
+                row = _row("held" if held else "not held", rate, course.seconds[-1], meter)
             replay.stop()
-            held = course.growth() < _GROWTH * rate and course.end() < _SECONDS_BEHIND * rate
-            row |= {"what": "held" if held else "not held", "lag grows by/s": course.growth(), "lag": course.end()}
-            rows.append(row)
+            growth, behind = course.growth(), course.end() / rate
+            rows.append(row | {"sent/s": sent, "lag grows by/s": growth, "lag": course.end(), "behind s": behind})
+            console.print(
+                f"{row['what']}: {rate:,.0f} events/s for {course.seconds[-1]:.0f} s, {sent:,.0f} sent; in the end "
+                f"{course.end():,.0f} records to read, {behind:.1f} s of events, and {growth:,.0f} more each second",
+                highlight=False,
+            )
             if held:
                 break
             rate *= _NEXT * float(np.clip(1 - course.growth() / rate, _LEAST_READ, 1))
@@ -120,10 +128,11 @@ def _row(what: str, rate: float, seconds: float, meter: Meter) -> Row:
     return {
         "what": what,
         "events/s": rate,
+        "sent/s": float("nan"),
         "lag grows by/s": float("nan"),
         "lag": float("nan"),
+        "behind s": float("nan"),
         "cores": cores,
-        "Python operators": sum(cpu for name, cpu in threads.items() if any(part in name for part in _PYTHON)),
         "busiest threads": dict(islice(threads.items(), _BUSIEST)),
     }
 
@@ -160,7 +169,4 @@ def _watch(lag: Lag, rate: float, seconds: float, shown: Progress) -> Course:
     return course
 
 
-_NOTE = (
-    "CPU in cores. The threads of the Python operators share one interpreter: of their CPU what is Python is one core "
-    "at most"
-)
+_NOTE = "lag: records that the jobs have still to read in the end, over all their sources; CPU in cores"

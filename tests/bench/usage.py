@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from baggage.local.processes import Process
+from baggage.local.processes import Process, ProcessError
 
 _BETWEEN_SAMPLES = 0.5
 
@@ -85,6 +85,12 @@ class Meter:
             for thread, now in thread_seconds(process.pid).items():
                 seconds[f"{name}: {thread[1]}"] += now - self._threads_before.get(thread, 0)
         return dict(sorted(seconds.items(), key=lambda item: item[1], reverse=True))
+
+    def check(self) -> None:
+        """Raise ProcessError, with its log, for a process that has ended."""
+        for name, process in self._processes.items():
+            if not process.alive():
+                raise ProcessError(f"{name} has ended:\n{process.log_tail()}")
 
     def _sample(self) -> None:
         while not self._stop.wait(_BETWEEN_SAMPLES):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from baggage.cluster.commands import NAMESPACE, exists, get, kubectl
+from baggage.jobs.itinerary_status import STATE_VERSION
+from baggage.jobs.names import ITINERARY_STATUS
 from baggage.provision.schema import schema_version
 from tests.cluster.cluster import (
     FLINK,
@@ -87,10 +89,24 @@ def test_changed_job_code_upgrades_the_jobs_through_savepoints(clone: Clone) -> 
         assert version != before[name][1]
         restored = FLINK.get(f"/jobs/{job_id}/checkpoints")["latest"]["restored"]
         assert restored["is_savepoint"], f"{name} went on from {restored['external_path']}"
-        assert f"/{name}/savepoint-" in restored["external_path"]
+        assert f"/{name}/state-{version.rpartition('-')[2]}/savepoint-" in restored["external_path"]
     codes = {manager.partition("-")[0] for manager in FLINK.task_managers()}
     assert codes == {version.partition("-")[0] for _, version in after.values()}
     print(verify("verify-upgrade"))
+
+
+def test_a_job_with_another_layout_of_its_state_starts_afresh_from_the_topics(clone: Clone) -> None:
+    wait_for_checkpoints()
+    file = "apps/baggage/jobs/itinerary_status.py"
+    clone.edit(file, f"STATE_VERSION = {STATE_VERSION}", f"STATE_VERSION = {STATE_VERSION + 1}")
+    clone.commit("Change the layout of a job's state")
+    clone.deploy()
+    restored = {
+        name: FLINK.get(f"/jobs/{job_id}/checkpoints")["latest"]["restored"] for name, (job_id, _) in jobs().items()
+    }
+    assert restored.pop(ITINERARY_STATUS) is None, "the topics hold all it needs"
+    assert all(snapshot["is_savepoint"] for snapshot in restored.values()), "the others go on"
+    print(verify("verify-layout"))
 
 
 def test_a_manual_change_is_healed(clone: Clone) -> None:

@@ -23,6 +23,15 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         yield make
 
 
+@pytest.fixture
+def tables(database: Callable[[str], Tables]) -> Tables:
+    """Empty tables."""
+    empty = database("seeded")
+    for (table,) in empty.ask("SELECT name FROM system.tables WHERE database = 'seeded' AND engine = 'MergeTree'").rows:
+        empty.command(f"TRUNCATE TABLE {table}")
+    return empty
+
+
 @pytest.fixture(scope="session")
 def midnight() -> datetime:
     """The start of the generated day: today's, since the tables forget by the wall clock."""
@@ -31,16 +40,19 @@ def midnight() -> datetime:
 
 @pytest.fixture(scope="session")
 def day(database: Callable[[str], Tables], midnight: datetime) -> Tables:
-    """A whole day, with a few dead letters, which the generator makes none of."""
+    """A whole day, with dead letters, flights without a schedule and withheld alerts: the generator makes none."""
     tables = database("generated_day")
     simulate(Calendar(GeneratorSettings()), midnight, midnight + timedelta(days=1), tables.write)
     tables.flush()
+    at = f"{midnight + timedelta(hours=13, minutes=50):%F %T}"
     for offset in range(3):
         tables.command(
-            "INSERT INTO dead_letters VALUES "
-            f"('{midnight + timedelta(hours=13, minutes=50):%F %T}', 'baggage.events.v1', 0, {offset}, 'leg_index', "
+            f"INSERT INTO dead_letters VALUES ('{at}', 'baggage.events.v1', 0, {offset}, 'leg_index', "
             "'Expected `int`, got `str`')"
         )
+    wrong = f"BA9999|{midnight:%F}|LHR->AMS"
+    tables.command(f"INSERT INTO unscheduled_flights VALUES ('{at}', '{wrong}', 3, 8)")
+    tables.command(f"INSERT INTO withheld_alerts VALUES ('{at}', '{wrong}|x', '{wrong}', 'WARN', 'LOW_LOAD_RATE')")
     return tables
 
 

@@ -87,6 +87,14 @@ def panel_queries(name: str, dashboard: Json) -> Iterator[Query]:
             yield Query(f"{name}: {panel['title']}", target["rawSql"], target["format"])
 
 
+def panel_query(name: str, title: str) -> Query:
+    """The query of a panel of a dashboard."""
+    dashboard = dashboards()[name]
+    panels = [panel for panel in dashboard["panels"] if panel["title"] == title]
+    (query,) = panel_queries(name, dashboard | {"panels": panels})
+    return query
+
+
 def other_queries(name: str, dashboard: Json) -> Iterator[Query]:
     """The queries of the variables and annotations of a dashboard."""
     for variable in variables(dashboard):

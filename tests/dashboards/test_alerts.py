@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from baggage.domain.alerts import SEVERITY as SEVERITY
-from baggage.domain.alerts import Alert, Rule, alert_id, window_start
-from tests.builders import INBOUND, MINUTE, ONWARD, SECOND, kpi
+from baggage.domain.alerts import SEVERITY, Alert, Rule, alert_id, window_start
+from baggage.domain.kpis import StageCounts, flight_kpi
+from tests.builders import HOUR, INBOUND, MINUTE, ONWARD, SECOND, flight
 from tests.dashboards.engine import Tables
 from tests.dashboards.grafana import expand_macros, rules
 
@@ -63,21 +62,12 @@ def evaluate(tables: Tables, uid: str, at: datetime = NOW) -> list[Instance] | N
     ]
 
 
-@pytest.fixture
-def tables(database: Callable[[str], Tables]) -> Tables:
-    """Empty tables."""
-    empty = database("seeded")
-    for table in ("alerts", "flight_kpis", "dead_letters"):
-        empty.command(f"TRUNCATE TABLE {table}")
-    return empty
-
-
-def seed_alert(tables: Tables, rule: Rule, ago: timedelta, flight: str = INBOUND, missing: int = 7) -> None:
+def seed_alert(tables: Tables, rule: Rule, ago: timedelta, flight_id: str = INBOUND, missing: int = 7) -> None:
     """Write an alert as the job does."""
     now = NOW - ago
     alert = Alert(
-        alert_id=alert_id(flight, rule, now),
-        flight_id=flight,
+        alert_id=alert_id(flight_id, rule, now),
+        flight_id=flight_id,
         severity=SEVERITY[rule],
         rule_id=rule,
         window_start=window_start(now),
@@ -87,21 +77,17 @@ def seed_alert(tables: Tables, rule: Rule, ago: timedelta, flight: str = INBOUND
         missing=missing,
         cutoff_time=NOW - 5 * MINUTE,
     )
-    payload = alert.to_json().decode()
-    tables.command(
-        f"INSERT INTO alerts VALUES ('{now:%F %T}', '{alert.alert_id}', '{flight}', '{alert.severity}', '{rule}', "
-        f"'{payload}')"
-    )
+    tables.write("alerts", alert)
+    tables.flush()
 
 
-def seed_kpi(tables: Tables, freshness: int, ago: timedelta = SECOND) -> None:
-    """Write a KPI row with a freshness."""
-    row = kpi(NOW - ago, 90, 100)
-    tables.command(
-        "INSERT INTO flight_kpis (ts, flight_id, dep_time, bag_cutoff_time, expected_bags, loaded, freshness_sec) "
-        f"VALUES ('{row.ts:%F %T}', '{row.flight_id}', '{row.dep_time:%F %T}', '{row.bag_cutoff_time:%F %T}', 100, 90, "
-        f"{freshness})"
-    )
+def seed_kpi(
+    tables: Tables, freshness: int = 1, ago: timedelta = SECOND, departs: timedelta = HOUR, flight_id: str = INBOUND
+) -> None:
+    """Write a KPI row, of so long ago, of a flight that departs in so long."""
+    schedule = flight(flight_id, NOW + departs)
+    tables.write("flight_kpis", flight_kpi(schedule, StageCounts(loaded=90), freshness, NOW - ago))
+    tables.flush()
 
 
 @pytest.mark.parametrize(("uid", "rule"), [(CRITICAL, Rule.MISSED_CUTOFF), (WARN, Rule.LOW_LOAD_RATE)])
@@ -157,10 +143,58 @@ def test_only_the_last_two_minutes_of_freshness_count(ago: int, fires: bool, tab
     assert bool(evaluate(tables, FRESHNESS)) is fires
 
 
-def test_a_pipeline_that_writes_nothing_is_an_alarm_too(tables: Tables) -> None:
-    seed_kpi(tables, 1, 121 * SECOND)
-    assert evaluate(tables, FRESHNESS) is None
-    assert RULES[FRESHNESS]["noDataState"] == "Alerting"
+class TestSilence:
+    """Nothing is written: an outage where flights are active, and none where they are not."""
+
+    @pytest.mark.parametrize(("ago", "fires"), [(119, False), (121, True)])
+    def test_two_minutes_without_rows_of_an_active_flight(self, ago: int, fires: bool, tables: Tables) -> None:
+        seed_kpi(tables, ago=ago * SECOND)
+        found = evaluate(tables, FRESHNESS)
+        assert found == ([Instance({}, {"freshness": ago})] if fires else [])
+
+    @pytest.mark.parametrize(("departs", "fires"), [(1, True), (0, False), (-60, False)])
+    def test_a_flight_is_active_until_it_departs(self, departs: int, fires: bool, tables: Tables) -> None:
+        seed_kpi(tables, ago=3 * MINUTE, departs=departs * SECOND)
+        assert bool(evaluate(tables, FRESHNESS)) is fires
+
+    def test_an_hour_without_active_flights_is_no_outage(self, tables: Tables) -> None:
+        assert evaluate(tables, FRESHNESS) is None
+        seed_kpi(tables, ago=HOUR, departs=-HOUR)
+        assert evaluate(tables, FRESHNESS) is None
+        assert RULES[FRESHNESS]["noDataState"] == "OK"
+
+    def test_the_newest_departure_time_counts(self, tables: Tables) -> None:
+        seed_kpi(tables, ago=10 * MINUTE, departs=HOUR)
+        seed_kpi(tables, ago=5 * MINUTE, departs=-SECOND)
+        assert evaluate(tables, FRESHNESS) is None
+        seed_kpi(tables, ago=4 * MINUTE, departs=HOUR)
+        assert evaluate(tables, FRESHNESS)
+
+    @pytest.mark.parametrize(("ago", "fires"), [(6 * HOUR - SECOND, True), (6 * HOUR, False)])
+    def test_six_hours_later_no_flight_is_known_any_more(self, ago: timedelta, fires: bool, tables: Tables) -> None:
+        seed_kpi(tables, ago=ago, departs=2 * SECOND)
+        assert bool(evaluate(tables, FRESHNESS)) is fires
+
+    def test_a_cancelled_flight_is_silent_beside_others(self, tables: Tables) -> None:
+        seed_kpi(tables, ago=10 * MINUTE)
+        seed_kpi(tables, flight_id=ONWARD)
+        assert evaluate(tables, FRESHNESS) == []
+
+    @pytest.mark.parametrize(("before", "fires"), [(119, True), (120, False)])
+    def test_a_flight_that_was_silent_before_all_others_was_cancelled(
+        self, before: int, fires: bool, tables: Tables
+    ) -> None:
+        """The other one has departed since then, and nothing is written any more: nothing has to be."""
+        seed_kpi(tables, ago=5 * MINUTE + before * SECOND)
+        seed_kpi(tables, ago=5 * MINUTE, departs=-5 * MINUTE, flight_id=ONWARD)
+        assert bool(evaluate(tables, FRESHNESS)) is fires
+
+    def test_where_the_only_flight_is_cancelled_it_fires_until_the_departure(self, tables: Tables) -> None:
+        """A limit: without schedules in ClickHouse that looks like an outage, which must never go unnoticed."""
+        seed_kpi(tables, ago=3 * MINUTE, departs=HOUR)
+        assert evaluate(tables, FRESHNESS)
+        assert evaluate(tables, FRESHNESS, NOW + HOUR - SECOND)
+        assert evaluate(tables, FRESHNESS, NOW + HOUR) is None
 
 
 @pytest.mark.parametrize(("ago", "fires"), [(299, True), (301, False)])

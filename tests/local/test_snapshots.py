@@ -17,6 +17,7 @@ import pyflink
 import pytest
 from moto.server import ThreadedMotoServer
 
+from baggage.jobs.bag_latest import STATE_VERSION
 from baggage.jobs.names import BAG_LATEST
 from baggage.local.jars import flink_plugins
 from baggage.settings import Settings
@@ -30,6 +31,7 @@ _FORGET = (
     "print(forget_older(Settings(), *sys.argv[1:]))"
 )
 _BUCKET = "baggage-test-flink"
+_STATE = f"{BAG_LATEST}/state-{STATE_VERSION}"
 
 
 def said(environment: dict[str, str], program: str, *arguments: str) -> str:
@@ -46,16 +48,20 @@ def test_on_a_directory(tmp_path: Path) -> None:
     assert said(environment, _FIND) == "None"
     now = time.time()
     for age, name in ((300, "job1/chk-7"), (200, "job2/chk-2"), (100, "savepoint-1"), (0, "job2/shared")):
-        folder = tmp_path / BAG_LATEST / name
+        folder = tmp_path / _STATE / name
         folder.mkdir(parents=True)
         # An incomplete one has no metadata.
         if name != "job2/shared":
             (folder / "_metadata").touch()
             os.utime(folder / "_metadata", (now - age, now - age))
-    (tmp_path / BAG_LATEST / "job2" / "chk-3").mkdir()
-    newest = f"file:{tmp_path}/{BAG_LATEST}/savepoint-1"
+    (tmp_path / _STATE / "job2" / "chk-3").mkdir()
+    # What the job left when its state had another layout is no snapshot of this version.
+    other = tmp_path / BAG_LATEST / "state-0" / "job1" / "chk-9"
+    other.mkdir(parents=True)
+    (other / "_metadata").touch()
+    newest = f"file:{tmp_path}/{_STATE}/savepoint-1"
     assert said(environment, _FIND) == newest
-    assert said(environment, _FORGET, "job3", newest) == "['job1', 'job2']"
+    assert said(environment, _FORGET, "job3", newest) == "['job1', 'job2', 'state-0']"
     assert said(environment, _FIND) == newest
 
 
@@ -78,7 +84,7 @@ def test_on_s3(s3: str, tmp_path: Path) -> None:
     )
     client.create_bucket(Bucket=_BUCKET)
     for name in ("job1/chk-7/_metadata", "savepoint-1/_metadata", "job2/chk-2/_metadata", "job2/chk-3/part"):
-        client.put_object(Bucket=_BUCKET, Key=f"snapshots/{BAG_LATEST}/{name}", Body=b"x")
+        client.put_object(Bucket=_BUCKET, Key=f"snapshots/{_STATE}/{name}", Body=b"x")
         time.sleep(1.1)  # S3 dates objects to the second.
     (plugin,) = flink_plugins(Settings().local.jar_dir)
     # The distribution with the plugin in it, as in the image.
@@ -93,7 +99,7 @@ def test_on_s3(s3: str, tmp_path: Path) -> None:
         "BAGGAGE_FLINK__STATE_DIR": f"s3://{_BUCKET}/snapshots",
         "BAGGAGE_FLINK__JOB_OPTIONS": json.dumps(options),
     }
-    newest = f"s3://{_BUCKET}/snapshots/{BAG_LATEST}/job2/chk-2"
+    newest = f"s3://{_BUCKET}/snapshots/{_STATE}/job2/chk-2"
     assert said(environment, _FIND) == newest
     assert said(environment, _FORGET, "job3", newest) == "['job1', 'savepoint-1']"
     assert said(environment, _FIND) == newest

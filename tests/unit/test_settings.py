@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from baggage.domain.journey import LATE_SCANS
 from baggage.local import clock_file
 from baggage.settings import ClockSettings, FlinkSettings, GeneratorSettings, KafkaSettings, Settings
 
@@ -32,7 +33,8 @@ def test_the_defaults_are_the_numbers_of_the_specification() -> None:
     assert (settings.out_of_order_rate, settings.out_of_order_min_min, settings.out_of_order_max_min) == (0.05, 2, 6)
     assert (settings.duplicate_rate, settings.missing_scan_rate, settings.miss_connection_rate) == (0.02, 0.02, 0.02)
     assert FlinkSettings().checkpoint_interval == timedelta(seconds=30)
-    assert FlinkSettings().out_of_orderness == timedelta(minutes=10)
+    assert timedelta(minutes=10) == LATE_SCANS
+    assert not Settings().rules.cleared_ends_exception
 
 
 def test_a_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from baggage.domain.records import MAX_RECORD_BYTES
-from baggage.provision.topics import DEAD_LETTER, TOPICS, TRUTH, Topic
+from baggage.provision.topics import BAG_LATEST, DEAD_LETTER, EVENTS, TOPICS, TRUTH, Topic
 
 SPECIFIED = {
     "flight.schedule.v1": ("compact", "flight_id"),
@@ -25,8 +25,19 @@ def test_the_topics_are_the_six_of_the_specification_dead_letters_and_the_truth(
 def test_a_topic_has_the_specified_key_and_is_compacted_or_has_a_retention(topic: Topic) -> None:
     policy, key = SPECIFIED[topic.name]
     assert topic.key == key
-    assert topic.config()["cleanup.policy"] == policy
-    assert ("retention.ms" in topic.config()) is (policy == "delete")
+    policies = topic.config()["cleanup.policy"].split(",")
+    assert policy in policies
+    assert ("retention.ms" in topic.config()) is ("delete" in policies)
+
+
+def test_all_topics_have_the_time_of_the_broker() -> None:
+    assert {topic.config()["message.timestamp.type"] for topic in TOPICS} == {"LogAppendTime"}
+
+
+def test_the_bags_that_nobody_deletes_go_after_the_events_that_could_make_them_again() -> None:
+    assert BAG_LATEST.retention is not None
+    assert EVENTS.retention is not None
+    assert BAG_LATEST.retention > EVENTS.retention
 
 
 def test_a_dead_letter_has_room_for_the_largest_record_of_a_broker_by_default() -> None:

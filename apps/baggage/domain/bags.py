@@ -1,150 +1,273 @@
-"""The state of a bag as a join over its events (specification section 5.1; design: State is a join, Legs)."""
+"""The state of a bag as a join over its events (specification section 5.1; design: Facts of a bag).
+
+Each fact is a maximum, so order, duplication and replay of events cannot change the result. A fact also has a text
+that sorts as the fact does, so that whoever can take the maximum of texts can join facts: Flink does it in SQL.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
-from uuid import UUID
+from typing import TypeVar
 
 import msgspec
 
 from baggage.domain.events import BaggageEvent
-from baggage.domain.records import FlightId, LegIndex, Record, RecordError, Text, Time, parser
-from baggage.domain.schedule import RETENTION
+from baggage.domain.records import Airport, FlightId, LegIndex, Record, RecordError, Text, Time, parser
 from baggage.domain.stages import EventType, Stage, stage_of
 
-_RETENTION_SECONDS = int(RETENTION.total_seconds())
+#: The texts of facts begin with a sort key, whose parts have these lengths: the leg, and a time in microseconds.
+LEG_DIGITS = 3
+TIME_CHARACTERS = len("2026-01-04T10:00:00.000000")
+STAGE_DIGITS = 1
+
+_encode = msgspec.json.Encoder().encode
 
 
-class BagState(msgspec.Struct, frozen=True, array_like=True):
-    """What the events of one bag say together.
+class Reached(msgspec.Struct, frozen=True, order=True):
+    """The furthest leg, and the furthest stage on it."""
 
-    Every part is a maximum, so that order, duplication and replay of events cannot change the result:
-    `position` is the furthest (leg, stage, flight), `last_seen` the latest (event time, scan point), `owner` the
-    (itinerary, customer), and `alarm` tells whether a screening alarm was ever seen.
-    """
+    leg_index: LegIndex
+    stage: Stage
 
-    position: tuple[int, Stage, str]
-    last_seen: tuple[datetime, str]
-    owner: tuple[str, str]
-    alarm: bool
+    def text(self) -> str:
+        """Its text: the sort key, then the name of the stage."""
+        return f"{self.leg_index:0{LEG_DIGITS}}{self.stage:d}{self.stage.name}"
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """On the furthest leg: where and when the bag was seen last, on the way to which flight, and whose bag it is."""
+
+    leg_index: LegIndex
+    last_event_time: Time
+    flight_id: FlightId
+    last_scan_point: Text
+    airport: Airport
+    itinerary_id: Text
+    customer_id: Text
+    bag_id: Text
+
+    def text(self) -> str:
+        """Its text: the sort key, then the fact in JSON."""
+        return _sort_key(self.leg_index, self.last_event_time) + _encode(self).decode()
+
+
+class Loading(msgspec.Struct, frozen=True):
+    """When the bag was put on board last, and of which flight."""
+
+    leg_index: LegIndex
+    time: Time
+    flight_id: FlightId
+
+    def text(self) -> str:
+        """Its text: the sort key, then the fact in JSON."""
+        return _sort_key(self.leg_index, self.time) + _encode(self).decode()
+
+
+class Removal(msgspec.Struct, frozen=True, order=True):
+    """When the bag was taken off before departure last."""
+
+    leg_index: LegIndex
+    time: Time
+
+    def text(self) -> str:
+        """Its text: the sort key, then the fact in JSON."""
+        return _sort_key(self.leg_index, self.time) + _encode(self).decode()
+
+
+F = TypeVar("F", datetime, Removal)
+
+
+class BagFacts(msgspec.Struct, frozen=True):
+    """What the events of one bag say together. `alarmed` and `cleared` are the times of the last such screening."""
+
+    reached: Reached
+    newest: Sighting
+    loaded: Loading | None = None
+    removed: Removal | None = None
+    alarmed: datetime | None = None
+    cleared: datetime | None = None
 
     @classmethod
-    def of(cls, event: BaggageEvent) -> BagState:
-        """What one event says."""
+    def of(cls, event: BaggageEvent, latest: datetime | None = None) -> BagFacts:
+        """What one event says. A time after `latest` is that of a clock that runs ahead, and counts as `latest`."""
+        leg, kind, flight = event.leg_index, event.event_type, event.flight_id
+        time = event.event_time if latest is None or event.event_time <= latest else latest
+        removed = kind is EventType.OFFLOADED and event.airport == origin_of(flight)
         return cls(
-            (event.leg_index, stage_of(event.event_type), event.flight_id),
-            (event.event_time, event.scan_point_id),
-            (event.itinerary_id, event.customer_id),
-            event.event_type is EventType.SCREENED_ALARM,
+            reached=Reached(leg, Stage.EXPECTED if removed else stage_of(kind)),
+            newest=Sighting(
+                leg,
+                time,
+                flight,
+                event.scan_point_id,
+                event.airport,
+                event.itinerary_id,
+                event.customer_id,
+                event.bag_id,
+            ),
+            loaded=Loading(leg, time, flight) if kind is EventType.LOADED_ON_AIRCRAFT else None,
+            removed=Removal(leg, time) if removed else None,
+            alarmed=time if kind is EventType.SCREENED_ALARM else None,
+            cleared=time if kind is EventType.SCREENED_CLEARED else None,
         )
 
-    def join(self, other: BagState) -> BagState:
-        """The least upper bound: a later leg or stage moves forward, an earlier one is ignored."""
-        return BagState(
-            max(self.position, other.position),
-            max(self.last_seen, other.last_seen),
-            max(self.owner, other.owner),
-            self.alarm or other.alarm,
+    def join(self, other: BagFacts) -> BagFacts:
+        """The least upper bound of two sets of facts: of each fact the later one."""
+        return BagFacts(
+            reached=max(self.reached, other.reached),
+            newest=_later_sighting(self.newest, other.newest),
+            loaded=_later_loading(self.loaded, other.loaded),
+            removed=_later(self.removed, other.removed),
+            alarmed=_later(self.alarmed, other.alarmed),
+            cleared=_later(self.cleared, other.cleared),
         )
 
+    @property
+    def leg_index(self) -> int:
+        """The leg that the bag is on."""
+        return self.reached.leg_index
 
-def bag_state(events: Iterable[BaggageEvent]) -> BagState:
-    """The state of a bag after at least one event, in any order."""
-    return reduce(BagState.join, map(BagState.of, events))
+    @property
+    def stage(self) -> Stage:
+        """The stage on its leg: back at MAKEUP if it was taken off after it was loaded last."""
+        removed, loaded = self.removed, self.loaded
+        if removed is None or removed.leg_index != self.reached.leg_index:
+            return self.reached.stage
+        if loaded and (loaded.leg_index, loaded.time) >= (removed.leg_index, removed.time):
+            return self.reached.stage
+        return Stage.MAKEUP
+
+    @property
+    def is_alarmed(self) -> bool:
+        """Whether a screening alarm was ever seen."""
+        return self.alarmed is not None
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether the last alarm was followed by a clearance."""
+        return self.alarmed is not None and self.cleared is not None and self.cleared >= self.alarmed
+
+
+def bag_facts(events: Iterable[BaggageEvent]) -> BagFacts:
+    """The facts of a bag after at least one event, in any order."""
+    return reduce(BagFacts.join, map(BagFacts.of, events))
+
+
+def origin_of(flight_id: str) -> str:
+    """The airport where a flight departs."""
+    return flight_id[-len("LHR->AMS") : -len("->AMS")]
+
+
+def time_text(time: datetime) -> str:
+    """A time in UTC as RFC 3339 of constant length, which sorts as the time does."""
+    return f"{_time_key(time)}Z"
+
+
+def _time_key(time: datetime) -> str:
+    return time.isoformat(timespec="microseconds")[:TIME_CHARACTERS]
+
+
+def _sort_key(leg_index: int, time: datetime) -> str:
+    return f"{leg_index:0{LEG_DIGITS}}{_time_key(time)}"
+
+
+def _later_sighting(one: Sighting, other: Sighting) -> Sighting:
+    if one.leg_index == other.leg_index and one.last_event_time == other.last_event_time:
+        return max(one, other, key=_encode)
+    return max(one, other, key=lambda sighting: (sighting.leg_index, sighting.last_event_time))
+
+
+def _later_loading(one: Loading | None, other: Loading | None) -> Loading | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda loading: (loading.leg_index, loading.time, loading.flight_id))
+
+
+def _later(one: F | None, other: F | None) -> F | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return max(one, other)
 
 
 class BagLatest(Record, frozen=True, kw_only=True):
-    """A record of baggage.bag.latest.v1 and a row of bag_latest; `ts` is when it was made."""
+    """A record of baggage.bag.latest.v1, and a row of bag_latest: the state of a bag, and the facts behind it.
+
+    `ts` is when the newest of its events was processed, `arrived` when it had come by the clocks of both its sender
+    and the broker, `stage` where the bag is, `reached` the furthest that it was.
+    """
 
     ts: Time
-    bag_id: Text
+    arrived: Time
+    stage: str
+    reached: str
+    loaded: Loading | None
+    removed: Removal | None
+    alarmed: Time | None
+    cleared: Time | None
+    leg_index: LegIndex
+    last_event_time: Time
+    flight_id: FlightId
+    last_scan_point: Text
+    airport: Airport
     itinerary_id: Text
     customer_id: Text
-    flight_id: FlightId
-    leg_index: LegIndex
-    stage: str
-    last_scan_point: Text
-    last_event_time: Time
-    alarm: bool
+    bag_id: Text
 
     def key(self) -> str:
         """The bag."""
         return self.bag_id
 
     def check(self) -> None:
-        """The stage is one of `Stage`."""
-        if self.stage not in Stage.__members__:
-            raise RecordError("stage", f"Invalid enum value {self.stage!r}")
+        """Both stages are of `Stage`."""
+        for name in ("stage", "reached"):
+            if getattr(self, name) not in Stage.__members__:
+                raise RecordError(name, f"Invalid enum value {getattr(self, name)!r}")
+
+    @property
+    def facts(self) -> BagFacts:
+        """The facts that a reader joins."""
+        return BagFacts(
+            reached=Reached(self.leg_index, Stage[self.reached]),
+            newest=Sighting(
+                self.leg_index,
+                self.last_event_time,
+                self.flight_id,
+                self.last_scan_point,
+                self.airport,
+                self.itinerary_id,
+                self.customer_id,
+                self.bag_id,
+            ),
+            loaded=self.loaded,
+            removed=self.removed,
+            alarmed=self.alarmed,
+            cleared=self.cleared,
+        )
 
 
-def bag_latest(bag_id: str, state: BagState, now: datetime) -> BagLatest:
+def bag_latest(facts: BagFacts, arrived: datetime, now: datetime) -> BagLatest:
     """The record that says the state of a bag."""
-    leg_index, stage, flight_id = state.position
-    last_event_time, last_scan_point = state.last_seen
-    itinerary_id, customer_id = state.owner
+    newest = facts.newest
     return BagLatest(
         ts=now,
-        bag_id=bag_id,
-        itinerary_id=itinerary_id,
-        customer_id=customer_id,
-        flight_id=flight_id,
-        leg_index=leg_index,
-        stage=stage.name,
-        last_scan_point=last_scan_point,
-        last_event_time=last_event_time,
-        alarm=state.alarm,
+        arrived=arrived,
+        stage=facts.stage.name,
+        reached=facts.reached.stage.name,
+        loaded=facts.loaded,
+        removed=facts.removed,
+        alarmed=facts.alarmed,
+        cleared=facts.cleared,
+        leg_index=newest.leg_index,
+        last_event_time=newest.last_event_time,
+        flight_id=newest.flight_id,
+        last_scan_point=newest.last_scan_point,
+        airport=newest.airport,
+        itinerary_id=newest.itinerary_id,
+        customer_id=newest.customer_id,
+        bag_id=newest.bag_id,
     )
 
 
 parse_bag_latest = parser(BagLatest)
-
-
-class Bag(msgspec.Struct, array_like=True):
-    """All that is kept of a bag, in one value that can be packed (specification section 6.1: state, and dedupe).
-
-    `touched` is when its state changed last. `seen` holds the events of the last 48 hours, oldest first: eight of the
-    sixteen bytes of the id, which is enough among the events of one bag, to the second in which it came.
-    """
-
-    state: BagState | None = None
-    touched: datetime | None = None
-    seen: dict[int, int] = {}
-
-    def has_seen(self, event: BaggageEvent) -> bool:
-        """Whether the event is a duplicate."""
-        return _short(event.event_id) in self.seen
-
-    def take(self, event: BaggageEvent, now: datetime) -> BagLatest | None:
-        """Join an event that comes for the first time; return the record to say, if the state has changed."""
-        second = int(now.timestamp())
-        self._forget(second - _RETENTION_SECONDS)
-        self.seen[_short(event.event_id)] = second
-        state = BagState.of(event)
-        if self.state is not None:
-            state = self.state.join(state)
-            if state == self.state:
-                return None
-        self.state, self.touched = state, now
-        return bag_latest(event.bag_id, state, now)
-
-    def expiry(self) -> datetime | None:
-        """When the bag is let go unless there is news of it; None before there was any."""
-        return None if self.touched is None else self.touched + RETENTION
-
-    def _forget(self, second: int) -> None:
-        """Forget the events that came in this second or before."""
-        while self.seen:
-            oldest = next(iter(self.seen))
-            if self.seen[oldest] > second:
-                return
-            del self.seen[oldest]
-
-
-def _short(event_id: UUID) -> int:
-    return event_id.int & 0xFFFF_FFFF_FFFF_FFFF
-
-
-pack_bag = msgspec.msgpack.Encoder().encode
-unpack_bag = msgspec.msgpack.Decoder(Bag).decode

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from baggage.domain.records import Count, Record, RecordError, Text, Time, parser
 
+_MAX_SHOWN = 1000
+
 
 class DeadLetter(Record, frozen=True, kw_only=True):
     """A record of baggage.dead-letter.v1; key and value of the bad record are in base64, as they may be any bytes."""
@@ -25,6 +27,11 @@ class DeadLetter(Record, frozen=True, kw_only=True):
         return f"{self.source_topic}|{self.source_partition}|{self.source_offset}"
 
 
+def internal_error(error: Exception) -> RecordError:
+    """The reason of a record that is valid and on which our own code failed."""
+    return RecordError("", f"internal: {type(error).__name__}: {error}")
+
+
 def dead_letter(
     topic: str,
     partition: int,
@@ -40,15 +47,20 @@ def dead_letter(
         source_topic=topic,
         source_partition=partition,
         source_offset=offset,
-        field=error.field,
-        reason=error.reason,
+        field=_shown(error.field),
+        reason=_shown(error.reason),
         key_base64=_base64(key),
         value_base64=_base64(value),
     )
+
+
+def _shown(text: str) -> str:
+    """A text that may hold what the bad record held, in printable characters and of a length that can be shown."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)[:_MAX_SHOWN]
 
 
 def _base64(content: bytes | None) -> str | None:
     return None if content is None else base64.b64encode(content).decode()
 
 
-parse_dead_letter = parser(DeadLetter, most_bytes=4 * 1024 * 1024)
+parse_dead_letter = parser(DeadLetter, max_bytes=4 * 1024 * 1024)

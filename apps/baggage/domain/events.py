@@ -7,12 +7,12 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from baggage.domain.records import Airport, FlightId, LegIndex, Record, RecordError, Text, Time, parser
+from baggage.domain.records import Airport, FlightId, LegIndex, Record, Text, Time, parser
 from baggage.domain.stages import EventType
 
 
 class BaggageEvent(Record, frozen=True, kw_only=True):
-    """A record of baggage.events.v1."""
+    """A record of baggage.events.v1. `airport` need not be on the flight: bags of a diverted aircraft are elsewhere."""
 
     event_id: UUID
     bag_id: Text
@@ -32,11 +32,6 @@ class BaggageEvent(Record, frozen=True, kw_only=True):
     def key(self) -> str:
         """The bag, so that its events stay in order."""
         return self.bag_id
-
-    def check(self) -> None:
-        """The airport is one end of the flight."""
-        if self.airport not in self.flight_id.rpartition("|")[2]:
-            raise RecordError("airport", f"{self.airport} is not on the flight {self.flight_id}")
 
 
 parse_event = parser(BaggageEvent)

@@ -1,26 +1,21 @@
-"""The journey state of a bag and of an itinerary (specification section 5.2; design: Journey state)."""
+"""The journey state of one bag (specification section 5.2; design: Journey state of a bag)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
-from baggage.domain.records import Record, Text, Time
-from baggage.domain.schedule import FlightSchedule, Leg
+from baggage.domain.bags import BagFacts
+from baggage.domain.schedule import FlightNews, FlightSchedule, Leg
 from baggage.domain.stages import Stage
 
 TRANSFER_P90 = timedelta(minutes=35)
 BUFFER = timedelta(minutes=10)
-
-#: How often a bag that waits for a flight looks at its schedule, which may change ...
-RECHECK = timedelta(minutes=1)
-#: ... and how often while its next deadline is further away than flights are brought forward.
-RECHECK_FAR = timedelta(hours=1)
-FAR = timedelta(hours=6)
+#: The bounded out-of-orderness: for so long a late scan may still say that a bag was loaded.
+LATE_SCANS = timedelta(minutes=10)
 
 
 class JourneyState(StrEnum):
@@ -39,114 +34,11 @@ class JourneyState(StrEnum):
     EXCEPTION = "EXCEPTION"
 
 
-#: From the worst to the best: what an itinerary takes from its bags.
-WORST_FIRST = (
-    JourneyState.EXCEPTION,
-    JourneyState.DELAYED_OR_REROUTED,
-    JourneyState.AT_RISK_FOR_CONNECTION,
-    JourneyState.CHECKED_IN,
-    JourneyState.IN_ORIGIN_PROCESSING,
-    JourneyState.ON_FLIGHT,
-    JourneyState.ARRIVED_AT_HUB,
-    JourneyState.IN_TRANSFER_PROCESSING,
-    JourneyState.LOADED_ON_NEXT_FLIGHT,
-    JourneyState.ARRIVED_AT_DESTINATION,
-    JourneyState.ON_CAROUSEL,
-)
-_BADNESS = {state: rank for rank, state in enumerate(WORST_FIRST)}
+#: Looks up what is known of a flight; None while nothing is.
+Flights = Callable[[str], FlightNews | None]
 
 
-class Progress(NamedTuple):
-    """How far a bag is: the default is a bag that no event has mentioned."""
-
-    leg_index: int = 0
-    stage: Stage = Stage.EXPECTED
-    alarm: bool = False
-
-
-#: Looks up a flight's schedule; None while it is not known.
-Schedules = Callable[[str], FlightSchedule | None]
-
-
-def connecting_leg(legs: tuple[Leg, ...], bag: Progress) -> Leg | None:
-    """The leg that the bag has yet to be loaded on after another one, if there is one."""
-    waiting = bag.leg_index > 0 and bag.stage < Stage.LOADED
-    index = bag.leg_index if waiting else bag.leg_index + 1
-    return legs[index] if index < len(legs) else None
-
-
-def _connection(
-    legs: tuple[Leg, ...], bag: Progress, schedules: Schedules
-) -> tuple[Leg, FlightSchedule | None] | tuple[None, None]:
-    """The connecting leg, if there is one, and its schedule, if it is known."""
-    leg = connecting_leg(legs, bag)
-    return (leg, schedules(leg.flight_id)) if leg else (None, None)
-
-
-def bag_journey_state(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> JourneyState:
-    """The journey state of a bag at `now`; the first rule that matches wins.
-
-    A rule about a flight whose schedule is not known does not match.
-    """
-    if bag.alarm:
-        return JourneyState.EXCEPTION
-    connection, onward = _connection(legs, bag, schedules)
-    if connection and onward:
-        if now > onward.bag_cutoff_time:
-            return JourneyState.DELAYED_OR_REROUTED
-        made_up = (bag.leg_index, bag.stage) >= (connection.leg_index, Stage.MAKEUP)
-        if not made_up and onward.bag_cutoff_time - now < TRANSFER_P90 + BUFFER:
-            return JourneyState.AT_RISK_FOR_CONNECTION
-    return _by_position(legs, bag, schedules, now)
-
-
-def _by_position(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> JourneyState:
-    """Rule 4: by leg and stage."""
-    first, last = bag.leg_index == 0, bag.leg_index >= len(legs) - 1
-    if bag.stage is Stage.CAROUSEL:
-        return JourneyState.ON_CAROUSEL
-    if bag.stage is Stage.OFFLOADED:
-        return JourneyState.ARRIVED_AT_DESTINATION if last else JourneyState.IN_TRANSFER_PROCESSING
-    if bag.stage is Stage.LOADED:
-        if not first:
-            return JourneyState.LOADED_ON_NEXT_FLIGHT
-        flight = None if last else schedules(legs[0].flight_id)
-        landed = flight is not None and now >= flight.arr_time
-        return JourneyState.ARRIVED_AT_HUB if landed else JourneyState.ON_FLIGHT
-    if not first:
-        return JourneyState.IN_TRANSFER_PROCESSING
-    return JourneyState.CHECKED_IN if bag.stage <= Stage.CHECKED_IN else JourneyState.IN_ORIGIN_PROCESSING
-
-
-def next_deadline(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> datetime | None:
-    """The next time after `now` at which a rule may change its answer without an event, or None."""
-    times: list[datetime] = []
-    _, onward = _connection(legs, bag, schedules)
-    if onward:
-        times += [onward.bag_cutoff_time - (TRANSFER_P90 + BUFFER), onward.bag_cutoff_time]
-    inbound = schedules(legs[0].flight_id) if len(legs) > 1 and bag.leg_index == 0 else None
-    if inbound:
-        times.append(inbound.arr_time)
-    # The rules compare strictly ("<", ">"): at the very instant they do not hold yet.
-    return min((t + timedelta(milliseconds=1) for t in times if t >= now), default=None)
-
-
-def recheck_period(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> timedelta | None:
-    """How long the schedules may be left alone without an event, or None: they change the journey no more.
-
-    A connection that has arrived, with the bag or without it, has no other schedule any more.
-    """
-    to_come = legs[min(bag.leg_index, len(legs) - 1) :]
-    if any(schedules(leg.flight_id) is None for leg in to_come):
-        return RECHECK
-    connection, onward = _connection(legs, bag, schedules)
-    if connection is None or (onward and now >= onward.arr_time):
-        return None
-    deadline = next_deadline(legs, bag, schedules, now)
-    return RECHECK_FAR if deadline and deadline - now > FAR else RECHECK
-
-
-class BagJourney(msgspec.Struct, frozen=True, array_like=True):
+class BagJourney(msgspec.Struct, frozen=True):
     """Where one bag of an itinerary is.
 
     `flight_id` is the flight of its leg, and `connection` the later flight that it has yet to be loaded on, or empty.
@@ -158,78 +50,132 @@ class BagJourney(msgspec.Struct, frozen=True, array_like=True):
     connection: str = ""
 
 
-def bag_journey(legs: tuple[Leg, ...], bag: Progress, schedules: Schedules, now: datetime) -> BagJourney:
-    """The journey of a bag at `now`."""
-    connection = connecting_leg(legs, bag)
-    return BagJourney(
-        journey_state=bag_journey_state(legs, bag, schedules, now),
-        leg_index=bag.leg_index,
-        flight_id=legs[min(bag.leg_index, len(legs) - 1)].flight_id,
-        connection=connection.flight_id if connection else "",
-    )
+class Journey:
+    """The journey of one bag along the legs of its assignment; `facts` None: no event has mentioned the bag yet.
 
-
-class ItineraryState(msgspec.Struct, frozen=True):
-    """The state of an itinerary, without the time of its making."""
-
-    itinerary_id: str
-    customer_id: str
-    bags_total: int
-    journey_state: JourneyState
-    current_leg_index: int
-    risk_flag: bool
-    bags: dict[str, BagJourney]
-
-
-def itinerary_state(
-    itinerary_id: str, customer_id: str, bags_total: int, bags: Mapping[str, BagJourney]
-) -> ItineraryState:
-    """The itinerary takes its worst bag; of several such bags, the one on the earliest leg.
-
-    `bags` may hold fewer than `bags_total`: the others have not been heard of and are not advanced at all.
+    `cleared_ends_exception` is the setting BAGGAGE_RULES__CLEARED_ENDS_EXCEPTION.
     """
-    known = list(bags.values())
-    if len(known) < bags_total:
-        known.append(BagJourney(JourneyState.CHECKED_IN, 0))
-    worst = min(known, key=lambda bag: (_BADNESS[bag.journey_state], bag.leg_index))
-    return ItineraryState(
-        itinerary_id=itinerary_id,
-        customer_id=customer_id,
-        bags_total=bags_total,
-        journey_state=worst.journey_state,
-        current_leg_index=worst.leg_index,
-        risk_flag=any(bag.journey_state is JourneyState.AT_RISK_FOR_CONNECTION for bag in known),
-        bags=dict(sorted(bags.items())),
-    )
 
+    def __init__(
+        self, legs: tuple[Leg, ...], facts: BagFacts | None, flights: Flights, *, cleared_ends_exception: bool = False
+    ) -> None:
+        self._legs, self._facts, self._flights = legs, facts, flights
+        self._leg_index = facts.leg_index if facts else 0
+        self._stage = facts.stage if facts else Stage.EXPECTED
+        self._cleared_ends_exception = cleared_ends_exception
 
-class ItineraryStatus(Record, frozen=True, kw_only=True):
-    """A row of itinerary_status; `details_json` is a JSON object: bag id to the fields of `BagJourney`."""
+    def at(self, now: datetime) -> BagJourney:
+        """Where the bag is at `now`."""
+        connection = self.connecting_leg()
+        return BagJourney(
+            journey_state=self.state(now),
+            leg_index=self._leg_index,
+            flight_id=self._leg.flight_id,
+            connection=connection.flight_id if connection else "",
+        )
 
-    ts: Time
-    itinerary_id: Text
-    customer_id: Text
-    bags_total: int
-    journey_state: JourneyState
-    current_leg_index: int
-    risk_flag: bool
-    details_json: str
+    def state(self, now: datetime) -> JourneyState:
+        """The journey state at `now`: of the design's rules the first that matches.
 
-    def key(self) -> str:
-        """The itinerary."""
-        return self.itinerary_id
+        A rule about a flight whose schedule is not known does not match.
+        """
+        if self._is_exception():
+            return JourneyState.EXCEPTION
+        if self._is_rerouted() or self._is_on_a_cancelled_flight() or self._has_missed_its_connection(now):
+            return JourneyState.DELAYED_OR_REROUTED
+        if self._is_at_risk(now):
+            return JourneyState.AT_RISK_FOR_CONNECTION
+        if self._is_left_behind(now):
+            return JourneyState.DELAYED_OR_REROUTED
+        return self._by_leg_and_stage(now)
 
+    def next_deadline(self, now: datetime) -> datetime | None:
+        """The next time after `now` at which a rule may change its answer without any news, or None."""
+        times: list[datetime] = []
+        connection = self._schedule(self.connecting_leg())
+        if connection:
+            times += [connection.bag_cutoff_time - (TRANSFER_P90 + BUFFER), connection.bag_cutoff_time]
+        first = self._schedule(self._legs[0])
+        if first and self._leg_index == 0:
+            times += [first.dep_time + LATE_SCANS, first.arr_time]
+        # The rules compare strictly ("<", ">"): at the very instant they do not match yet.
+        return min((t + timedelta(milliseconds=1) for t in times if t >= now), default=None)
 
-def itinerary_status(state: ItineraryState, now: datetime) -> ItineraryStatus:
-    """The row that says the state of an itinerary."""
-    details = {bag_id: msgspec.structs.asdict(bag) for bag_id, bag in state.bags.items()}
-    return ItineraryStatus(
-        ts=now,
-        itinerary_id=state.itinerary_id,
-        customer_id=state.customer_id,
-        bags_total=state.bags_total,
-        journey_state=state.journey_state,
-        current_leg_index=state.current_leg_index,
-        risk_flag=state.risk_flag,
-        details_json=msgspec.json.encode(details).decode(),
-    )
+    def connecting_leg(self) -> Leg | None:
+        """The leg that the bag has yet to be loaded on after another one, if there is one."""
+        index = self._leg_index if self._leg_index > 0 and self._stage < Stage.LOADED else self._leg_index + 1
+        return self._legs[index] if index < len(self._legs) else None
+
+    def leg_to_load(self) -> Leg | None:
+        """The leg that the bag has yet to be loaded on, the first one, too."""
+        index = self._leg_index if self._stage < Stage.LOADED else self._leg_index + 1
+        return self._legs[index] if index < len(self._legs) else None
+
+    @property
+    def _leg(self) -> Leg:
+        """The leg that the bag is on; the last one for a bag that has come further than its assignment says."""
+        return self._legs[min(self._leg_index, len(self._legs) - 1)]
+
+    def _schedule(self, leg: Leg | None) -> FlightSchedule | None:
+        news = self._flights(leg.flight_id) if leg else None
+        return news.schedule if news else None
+
+    def _is_exception(self) -> bool:
+        """Rule 1: a screening alarm, for good or until it is cleared."""
+        if self._facts is None or not self._facts.is_alarmed:
+            return False
+        return not (self._cleared_ends_exception and self._facts.is_cleared)
+
+    def _is_rerouted(self) -> bool:
+        """Rule 2: seen last at an airport of none of its legs, or loaded last, on its leg, on another flight."""
+        if self._facts is None:
+            return False
+        if not any(self._facts.newest.airport in (leg.origin, leg.dest) for leg in self._legs):
+            return True
+        loaded = self._facts.loaded
+        if loaded is None or loaded.leg_index != self._leg_index:
+            return False
+        return loaded.flight_id != self._leg.flight_id
+
+    def _is_on_a_cancelled_flight(self) -> bool:
+        """Rule 3: a flight that it has yet to be loaded on is cancelled, the one after it or the first one."""
+        legs = (self.leg_to_load(), self.connecting_leg())
+        news = (self._flights(leg.flight_id) for leg in legs if leg)
+        return any(known is not None and known.is_cancelled for known in news)
+
+    def _has_missed_its_connection(self, now: datetime) -> bool:
+        """Rule 4: past the cutoff of the next leg, and not loaded on it."""
+        onward = self._schedule(self.connecting_leg())
+        return onward is not None and now > onward.bag_cutoff_time
+
+    def _is_at_risk(self, now: datetime) -> bool:
+        """Rule 5: not up to MAKEUP on the next leg, with less than 45 minutes to its cutoff."""
+        connection = self.connecting_leg()
+        onward = self._schedule(connection)
+        if connection is None or onward is None:
+            return False
+        made_up = (self._leg_index, self._stage) >= (connection.leg_index, Stage.MAKEUP)
+        return not made_up and onward.bag_cutoff_time - now < TRANSFER_P90 + BUFFER
+
+    def _is_left_behind(self, now: datetime) -> bool:
+        """Rule 6: not loaded on its first flight, which has departed."""
+        first = self._schedule(self._legs[0])
+        not_loaded = self._leg_index == 0 and self._stage < Stage.LOADED
+        return not_loaded and first is not None and now > first.dep_time + LATE_SCANS
+
+    def _by_leg_and_stage(self, now: datetime) -> JourneyState:
+        """Rule 7."""
+        first, last = self._leg_index == 0, self._leg_index >= len(self._legs) - 1
+        if self._stage is Stage.CAROUSEL:
+            return JourneyState.ON_CAROUSEL
+        if self._stage is Stage.OFFLOADED:
+            return JourneyState.ARRIVED_AT_DESTINATION if last else JourneyState.IN_TRANSFER_PROCESSING
+        if self._stage is Stage.LOADED:
+            if not first:
+                return JourneyState.LOADED_ON_NEXT_FLIGHT
+            flight = None if last else self._schedule(self._legs[0])
+            landed = flight is not None and now >= flight.arr_time
+            return JourneyState.ARRIVED_AT_HUB if landed else JourneyState.ON_FLIGHT
+        if not first:
+            return JourneyState.IN_TRANSFER_PROCESSING
+        return JourneyState.CHECKED_IN if self._stage <= Stage.CHECKED_IN else JourneyState.IN_ORIGIN_PROCESSING

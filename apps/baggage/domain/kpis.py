@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from baggage.domain.records import Count, FlightId, Record, Time
+import msgspec
+
+from baggage.domain.records import MAX_COUNT, Count, FlightId, Record, Time
 from baggage.domain.schedule import FlightSchedule
 from baggage.domain.stages import Stage
 
@@ -14,22 +16,38 @@ KPI_INTERVAL = timedelta(seconds=10)
 ACTIVE_BEFORE_DEPARTURE = timedelta(hours=6)
 
 
-class StageCounts:
-    """How many bags of a flight have reached each stage; kept up to date bag by bag, never recounted."""
+class StageCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many bags of a flight have reached each stage, missing scans included; all its bags, and their events."""
 
-    def __init__(self, stages: Iterable[Stage] = ()) -> None:
-        self._reached = [0] * len(Stage)
-        for stage in stages:
-            self.move(Stage.EXPECTED, stage)
+    checked_in: int = 0
+    inducted: int = 0
+    cleared: int = 0
+    makeup: int = 0
+    loaded: int = 0
+    bags: int = 0
+    events: int = 0
 
-    def move(self, before: Stage, after: Stage) -> None:
-        """Count a bag that moves forward: it has reached every stage up to `after`, missing scans included."""
-        for stage in range(before + 1, after + 1):
-            self._reached[stage] += 1
+    @classmethod
+    def of(cls, stages: Iterable[Stage]) -> StageCounts:
+        """The counts of bags by the stage of each on the flight, one event each."""
+        reached = list(stages)
 
-    def reached(self, stage: Stage) -> int:
-        """The bags at this stage or beyond."""
-        return self._reached[stage]
+        def count(stage: Stage) -> int:
+            return sum(other >= stage for other in reached)
+
+        return cls(
+            checked_in=count(Stage.CHECKED_IN),
+            inducted=count(Stage.INDUCTED),
+            cleared=count(Stage.CLEARED),
+            makeup=count(Stage.MAKEUP),
+            loaded=count(Stage.LOADED),
+            bags=len(reached),
+            events=len(reached),
+        )
+
+    def by_stage(self) -> StageCounts:
+        """The counts that a KPI row shows."""
+        return msgspec.structs.replace(self, bags=0, events=0)
 
 
 class FlightKpi(Record, frozen=True, kw_only=True):
@@ -56,17 +74,17 @@ class FlightKpi(Record, frozen=True, kw_only=True):
 
 def flight_kpi(flight: FlightSchedule, counts: StageCounts, freshness_sec: int, now: datetime) -> FlightKpi:
     """The KPI row of a flight at `now`. A flight that expects no bags is fully loaded."""
-    loaded, expected = counts.reached(Stage.LOADED), flight.expected_bags
+    loaded, expected = counts.loaded, flight.expected_bags
     return FlightKpi(
         ts=now,
         flight_id=flight.flight_id,
         dep_time=flight.dep_time,
         bag_cutoff_time=flight.bag_cutoff_time,
         expected_bags=expected,
-        checked_in=counts.reached(Stage.CHECKED_IN),
-        inducted=counts.reached(Stage.INDUCTED),
-        cleared=counts.reached(Stage.CLEARED),
-        makeup=counts.reached(Stage.MAKEUP),
+        checked_in=counts.checked_in,
+        inducted=counts.inducted,
+        cleared=counts.cleared,
+        makeup=counts.makeup,
         loaded=loaded,
         loaded_pct=100 * loaded / expected if expected else 100.0,
         missing=max(expected - loaded, 0),
@@ -85,6 +103,6 @@ def tick_at_or_after(when: datetime) -> datetime:
     return epoch - ((epoch - when) // KPI_INTERVAL) * KPI_INTERVAL
 
 
-def freshness(newest_ingest: datetime, now: datetime) -> int:
-    """Seconds since the newest ingest time that was processed: how stale the pipeline is."""
-    return max(int((now - newest_ingest).total_seconds()), 0)
+def freshness(newest: datetime, now: datetime) -> int:
+    """Seconds since the newest time at which the broker appended an event that was processed."""
+    return min(max(int((now - newest).total_seconds()), 0), MAX_COUNT)

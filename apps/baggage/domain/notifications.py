@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import msgspec
 
-from baggage.domain.journey import ItineraryState, JourneyState
+from baggage.domain.journey import JourneyState
 from baggage.domain.records import Count, Record, Text, Time, parser
 
 
@@ -12,7 +12,7 @@ class Notification(Record, frozen=True, kw_only=True):
     """A record of baggage.notifications.v1; `version` counts the changes of one itinerary from 1."""
 
     created_at: Time
-    notification_id: Text
+    notification_id: str
     itinerary_id: Text
     customer_id: Text
     previous_state: JourneyState
@@ -26,24 +26,19 @@ class Notification(Record, frozen=True, kw_only=True):
         return self.notification_id
 
 
-def notification(previous: JourneyState, state: ItineraryState, version: int, now: datetime) -> Notification | None:
-    """The notification number `version`, or None where the journey state stays as it is.
+class Notified(msgspec.Struct, frozen=True, order=True):
+    """What was notified last of an itinerary; before any notification it begins as CHECKED_IN.
 
-    The first state of an itinerary is no change, so it makes no notification.
+    A maximum by `version`, so that reading the topic again changes nothing.
     """
-    if state.journey_state is previous:
-        return None
-    return Notification(
-        created_at=now,
-        notification_id=f"{state.itinerary_id}|{state.journey_state}|{version}",
-        itinerary_id=state.itinerary_id,
-        customer_id=state.customer_id,
-        previous_state=previous,
-        journey_state=state.journey_state,
-        version=version,
-        bags_total=state.bags_total,
-        current_leg_index=state.current_leg_index,
-    )
+
+    version: int = 0
+    journey_state: JourneyState = JourneyState.CHECKED_IN
+
+
+def notification_id(itinerary_id: str, state: JourneyState, version: int) -> str:
+    """The id, and Kafka key, of a notification."""
+    return f"{itinerary_id}|{state}|{version}"
 
 
 parse_notification = parser(Notification)

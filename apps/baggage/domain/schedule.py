@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from baggage.domain.records import Airport, Count, FlightId, LegIndex, Record, RecordError, Text, Time, parser
+from baggage.domain.records import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    Airport,
+    Count,
+    FlightId,
+    LegIndex,
+    Record,
+    RecordError,
+    Text,
+    Time,
+    parser,
+)
 
-#: What is over is remembered this long: event ids, bags, flights, itineraries (specification section 6.1).
+#: What is over is kept this long: flights, bags, itineraries (specification section 6.1).
 RETENTION = timedelta(hours=48)
 
 
-class FlightSchedule(Record, frozen=True, kw_only=True):
+class FlightStatus(StrEnum):
+    """Whether a flight is to take place."""
+
+    SCHEDULED = "SCHEDULED"
+    CANCELLED = "CANCELLED"
+
+
+class FlightSchedule(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A record of flight.schedule.v1."""
 
     flight_id: FlightId
@@ -24,6 +44,7 @@ class FlightSchedule(Record, frozen=True, kw_only=True):
     arr_time: Time
     bag_cutoff_time: Time
     expected_bags: Count
+    status: FlightStatus = FlightStatus.SCHEDULED
 
     def key(self) -> str:
         """The flight."""
@@ -67,9 +88,36 @@ class Assignment(Record, frozen=True, kw_only=True):
             raise RecordError("legs", "a leg does not start where the leg before it ends")
 
 
-def is_done(flight: FlightSchedule, now: datetime) -> bool:
-    """Whether nothing more is expected of the flight, so that what is known of it is let go."""
-    return now >= flight.arr_time + RETENTION
+class FlightNews(msgspec.Struct, frozen=True):
+    """What flight.schedule.v1 says of a flight: the newest record of its key, by offset; no schedule: a tombstone.
+
+    A later record replaces an earlier one, so the greater offset is the join.
+    """
+
+    offset: int
+    schedule: FlightSchedule | None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the flight will not take place: a tombstone, or its status."""
+        return self.schedule is None or self.schedule.status is FlightStatus.CANCELLED
+
+
+class AssignmentNews(msgspec.Struct, frozen=True):
+    """What baggage.assignment.v1 says of a bag: the newest record of its key, by offset; None: a tombstone."""
+
+    offset: int
+    assignment: Assignment | None
+
+
+def latest_arrival(flight_id: str) -> datetime | None:
+    """By when a flight without a schedule has arrived, by the date in its id; None where that is no date."""
+    try:
+        departure = datetime.fromisoformat(flight_id.split("|")[1]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    # Of the local day at the origin, and the longest flights take less than a day.
+    return departure + timedelta(days=3) if FIRST_YEAR <= departure.year < LAST_YEAR else None
 
 
 parse_schedule = parser(FlightSchedule)

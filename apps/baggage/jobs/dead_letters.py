@@ -1,51 +1,70 @@
-"""Dead letters: reported once, by the job that owns the topic (design: Bad input).
+"""Dead letters: written once, by the job that owns the topic (design: Bad input).
 
-BagLatest owns baggage.events.v1, FlightKpiAlert flight.schedule.v1, ItineraryStatus baggage.assignment.v1 and
-baggage.bag.latest.v1; where another job reads one of these topics too, it passes over a bad record in silence.
+BagLatest owns baggage.events.v1, FlightKpiAlert flight.schedule.v1, ItineraryStatus baggage.assignment.v1,
+baggage.bag.latest.v1 and baggage.notifications.v1; where another job reads one of these topics, too, it passes over a
+bad record in silence.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-from pyflink.datastream import DataStream, OutputTag
-from pyflink.table import StatementSet, StreamTableEnvironment
+import structlog
+from pyflink.table import DataTypes, StatementSet, StreamTableEnvironment
+from pyflink.table.udf import udf
 
-from baggage.domain.dead_letters import DeadLetter, dead_letter
-from baggage.domain.records import RecordError
-from baggage.jobs.sinks import KEY_VALUE, clickhouse_time, columns_of, key_values, row_type, to_clickhouse, to_topic
-from baggage.jobs.sources import KafkaRecord, complete, declare_json_topic, stream
+from baggage.domain.dead_letters import DeadLetter, dead_letter, internal_error
+from baggage.jobs.readers import DeadLetterWriter
+from baggage.jobs.sinks import clickhouse_from_topic, to_topic
 from baggage.provision.topics import DEAD_LETTER
 from baggage.settings import Settings
 
-DEAD_LETTERS = OutputTag("dead-letters", KEY_VALUE)
-
 TABLE = "dead_letters"
-# The records themselves stay on the topic.
-COLUMNS = columns_of(DeadLetter, without=("key_base64", "value_base64"))
+
+logger = structlog.get_logger()
 
 
-def dead_letter_record(record: KafkaRecord, error: RecordError, now: datetime) -> tuple[str, bytes]:
-    """The dead letter of a record, as `KEY_VALUE`."""
-    letter = dead_letter(record.topic, *record.position, record.key, record.value, error, now)
-    return letter.key(), letter.to_json()
+def operator_failure(operator: str, key: str, value: str, error: Exception, now: datetime) -> str:
+    """Log that the code of an operator has failed on a value (or a timer, without one); return its dead letter in JSON.
+
+    What goes between operators has no offset of its own, so the real time in microseconds stands for it.
+    """
+    logger.error("operator failed", operator=operator, key=key, value=value, exc_info=error)
+    offset = int(datetime.now(UTC).timestamp() * 1_000_000)
+    return dead_letter(operator, 0, offset, key.encode(), value.encode(), internal_error(error), now).to_json().decode()
 
 
-def dead_letters_to_topic(
-    tables: StreamTableEnvironment, statements: StatementSet, results: DataStream, settings: Settings
+def dead_letters_of_topics(
+    tables: StreamTableEnvironment, statements: StatementSet, views: tuple[str, ...], settings: Settings
 ) -> None:
-    """Write the dead letters among an operator's results to their topic."""
-    letters = key_values(tables, results.get_side_output(DEAD_LETTERS), "dead_letter_records")
+    """Write what the readers of these views rejected to the topic of dead letters."""
+    columns = DeadLetterWriter.columns()
+    row = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in columns.items()])
+    tables.create_temporary_function("dead_letter", udf(DeadLetterWriter(settings.clock.clock()), result_type=row))
+    rejected = " UNION ALL ".join(
+        f"SELECT topic, `partition`, `offset`, k, v, rejected_field, rejected_reason FROM {view} "
+        "WHERE rejected_reason IS NOT NULL"
+        for view in views
+    )
+    letters = tables.sql_query(f"""
+        SELECT written.letter.k, written.letter.v
+        FROM (
+            SELECT dead_letter(topic, `partition`, `offset`, k, v, rejected_field, rejected_reason) AS letter
+            FROM ({rejected})
+        ) AS written""")
     to_topic(tables, statements, DEAD_LETTER, letters, settings)
+
+
+def dead_letters_of_operator(
+    tables: StreamTableEnvironment, statements: StatementSet, results: str, settings: Settings
+) -> None:
+    """Write the column `dead_letter` of an operator's results to the topic of dead letters."""
+    parts = (f"JSON_VALUE(dead_letter, '$.source_{part}')" for part in ("topic", "partition", "offset"))
+    key = " || '|' || ".join(parts)
+    letters = f"SELECT {key}, dead_letter FROM {results} WHERE dead_letter IS NOT NULL"
+    to_topic(tables, statements, DEAD_LETTER, tables.sql_query(letters), settings)
 
 
 def dead_letters_to_clickhouse(tables: StreamTableEnvironment, settings: Settings, group: str) -> None:
     """Feed the table of dead letters from their topic."""
-    letters = declare_json_topic(tables, DEAD_LETTER, COLUMNS, settings, group)
-    selected = ", ".join(clickhouse_time(c) if c == "ts" else c for c in COLUMNS)
-    to_clickhouse(
-        stream(tables, f"SELECT {selected} FROM {letters} WHERE {complete(COLUMNS)}", row_type(COLUMNS)),
-        TABLE,
-        COLUMNS,
-        settings,
-    )
+    clickhouse_from_topic(tables, DEAD_LETTER, DeadLetter, TABLE, settings, group)

@@ -1,243 +1,195 @@
-"""Job B, FlightKpiAlert: KPI rows and alerts of every active flight, every 10 seconds (specification section 6.2)."""
+"""Job B, FlightKpiAlert: KPI rows and alerts of every active flight, every 10 seconds (specification section 6.2).
+
+Topic of events -> the facts of each event -> the maximum of each fact by flight and bag -> counts by flight, with the
+flight's schedule -> an operator that ticks.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from pyflink.common import Row, Types
+import msgspec
+from pyflink.common import Row
 from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
+from baggage import log
 from baggage.clock import Clock
-from baggage.domain.alerts import evaluate
-from baggage.domain.events import parse_event
-from baggage.domain.kpis import (
-    ACTIVE_BEFORE_DEPARTURE,
-    KPI_INTERVAL,
-    FlightKpi,
-    StageCounts,
-    flight_kpi,
-    freshness,
-    is_active,
-    tick_at_or_after,
-)
-from baggage.domain.records import RecordError
-from baggage.domain.schedule import RETENTION, FlightSchedule, is_done
-from baggage.domain.stages import Stage, stage_of
+from baggage.domain.alerts import Alert
+from baggage.domain.flights import Conditions, Flight, FlightOutput, FlightReport
+from baggage.domain.records import Record
+from baggage.domain.stages import Stage
 from baggage.jobs import names
-from baggage.jobs.dead_letters import DEAD_LETTERS, dead_letter_record, dead_letters_to_topic
-from baggage.jobs.schedules import SCHEDULES, ScheduleBook
-from baggage.jobs.sinks import (
-    TEXTS,
-    columns_of,
-    table_texts,
-    texts_to_clickhouse,
-    texts_to_topic,
-    topic_texts,
-    topic_to_clickhouse,
-)
-from baggage.jobs.sources import (
-    KAFKA_KEY,
-    KEYED_RECORD_TYPE,
-    RECORD,
-    RECORD_TYPE,
-    KafkaRecord,
-    declare_topic,
-    json_field,
-    keyed_by_first_field,
-    stream,
-)
+from baggage.jobs.dead_letters import dead_letters_of_operator, dead_letters_of_topics, operator_failure
+from baggage.jobs.facts import STAGE_NUMBER, news_json
+from baggage.jobs.keyed_values import KeyedValues
+from baggage.jobs.progress import PROGRESS, ProgressTracker, progress
+from baggage.jobs.readers import EventReader, ScheduleReader
+from baggage.jobs.sinks import clickhouse_from_topic, results_to_clickhouse, results_to_topic, results_type
+from baggage.jobs.sources import changes, keyed, read_topic
 from baggage.jobs.timers import millis
 from baggage.provision.topics import ALERTS, EVENTS, SCHEDULE
-from baggage.settings import Settings
+from baggage.settings import KafkaSettings, Settings
 
 NAME = names.FLIGHT_KPI_ALERT
+#: Raise it with every change of the state that is kept: the job then starts anew from the topics.
+STATE_VERSION = 1
 KPI_TABLE = "flight_kpis"
-KPI_COLUMNS = columns_of(FlightKpi)
 ALERT_TABLE = "alerts"
-ALERT_COLUMNS = ("created_at", "alert_id", "flight_id", "severity", "rule_id", "payload_json")
+WITHHELD_TABLE = "withheld_alerts"
+UNSCHEDULED_TABLE = "unscheduled_flights"
 
-# A restart makes up for the ticks of an outage of up to this real time; after a longer one they would only say, for
-# every past minute, what was known before it.
+# A restart makes up for the ticks of an outage of up to this real time.
 _CATCH_UP = timedelta(minutes=2)
-_SCHEDULE_RETRY = timedelta(seconds=1)
-_SCHEDULE_RETRIES = 60
+_RETRY = timedelta(minutes=1)
 
-
-@dataclass
-class _Flight:
-    """What is known of a flight: the stage of each of its bags, their counts, and the next KPI tick."""
-
-    stages: dict[str, Stage]
-    next_tick: datetime | None
-    counts: StageCounts = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.counts = StageCounts(self.stages.values())
-
-
-class FlightKpiAlertFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
-    """Keyed by flight: events count its bags, and its schedule starts its ticks, even if no bag ever comes.
-
-    State: `stages`, bag id to stage; `next_tick`, in milliseconds; the schedules in the broadcast state. All are
-    read once and then kept beside it, as a restart makes a new operator; every change is written through.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def open(self, runtime_context: RuntimeContext) -> None:
-        """Declare the state."""
-        self._stages = runtime_context.get_map_state(MapStateDescriptor("stages", Types.STRING(), Types.INT()))
-        self._next_tick = runtime_context.get_state(ValueStateDescriptor("next_tick", Types.LONG()))
-        self._flights: dict[str, _Flight] = {}
-        self._retries: Counter[str] = Counter()
-        self._book = ScheduleBook()
-        self._newest_ingest = self._clock.now()
-
-    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[object]:
-        """Take one record of flight.schedule.v1 as the schedule to look up."""
-        record = KafkaRecord.of(value[0])
-        error = self._book.apply(record, ctx.get_broadcast_state(SCHEDULES))
-        if error is not None:
-            yield DEAD_LETTERS, dead_letter_record(record, error, self._clock.now())
-
-    def process_element(
-        self, value: tuple[bytes, ...], ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
-    ) -> Iterator[object]:
-        """Take one record of baggage.events.v1, or of flight.schedule.v1 as the start of the flight's ticks."""
-        record = KafkaRecord.of(value)
-        now = self._clock.now()
-        if record.topic == SCHEDULE.name:
-            flight_id = record.key_text
-            if record.value is None:
-                self._let_go(flight_id)
-                self._retries.pop(flight_id, None)
-            else:
-                yield from self._tick(flight_id, now, ctx)
-            return
-        try:
-            event = parse_event(record.key, record.value)
-        except RecordError:
-            return
-        flight_id = event.flight_id
-        self._newest_ingest = max(self._newest_ingest, event.ingest_time)
-        flight = self._load(flight_id)
-        before, after = flight.stages.get(event.bag_id, Stage.EXPECTED), stage_of(event.event_type)
-        if after <= before:
-            return
-        schedule = self._schedule(flight_id, ctx)
-        if schedule and is_done(schedule, now):
-            self._let_go(flight_id)
-            return
-        if flight.next_tick and flight.next_tick <= now:
-            # What is due is said before the event counts: a tick never knows what came after it.
-            yield from self._tick(flight_id, now, ctx)
-        self._stages.put(event.bag_id, int(after))
-        flight.stages[event.bag_id] = after
-        flight.counts.move(before, after)
-        if schedule is None:
-            self._wake(now + RETENTION, ctx)
-        elif now >= schedule.dep_time:
-            # The last row of a departed flight must count its late scans.
-            self._wake(tick_at_or_after(now), ctx)
-
-    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[tuple[str, ...]]:
-        """Say what is due. Timers only wake the flight up; its own state tells what there is to do."""
-        now = self._clock.now()
-        flight_id: str = ctx.get_current_key()
-        yield from self._tick(flight_id, now, ctx)
-        schedule = self._schedule(flight_id, ctx)
-        if schedule and schedule.dep_time <= now and not is_done(schedule, now):
-            kpi = self._kpi(self._load(flight_id), schedule, tick_at_or_after(now - KPI_INTERVAL))
-            yield table_texts(KPI_TABLE, kpi, KPI_COLUMNS)
-
-    def _tick(
-        self, flight_id: str, now: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
-    ) -> Iterator[tuple[str, ...]]:
-        """Say the KPI row and the alerts of every tick that is due, and wake the flight for the next."""
-        schedule = self._schedule(flight_id, ctx)
-        if schedule is None:
-            # The keyed side can be ahead of the broadcast side; a bad record never comes there.
-            self._retries[flight_id] += 1
-            if self._retries[flight_id] <= _SCHEDULE_RETRIES:
-                self._wake(now + _SCHEDULE_RETRY * self._clock.speed, ctx)
-            return
-        self._retries.pop(flight_id, None)
-        if is_done(schedule, now):
-            self._let_go(flight_id)
-            return
-        flight = self._load(flight_id)
-        due = flight.next_tick
-        earliest = max(schedule.dep_time - ACTIVE_BEFORE_DEPARTURE, now - _CATCH_UP * self._clock.speed)
-        tick = tick_at_or_after(now if due is None else due)
-        tick = max(tick, tick_at_or_after(earliest))
-        while tick <= now and is_active(schedule, tick):
-            kpi = self._kpi(flight, schedule, tick)
-            yield table_texts(KPI_TABLE, kpi, KPI_COLUMNS)
-            for alert in evaluate(kpi):
-                yield topic_texts(ALERTS, alert)
-            tick += KPI_INTERVAL
-        if tick != due:
-            flight.next_tick = tick
-            self._next_tick.update(millis(tick))
-        # The tick at or after the departure is not active: `on_timer` makes it the flight's last row.
-        self._wake(tick if tick > now else schedule.arr_time + RETENTION, ctx)
-
-    def _kpi(self, flight: _Flight, schedule: FlightSchedule, tick: datetime) -> FlightKpi:
-        return flight_kpi(schedule, flight.counts, freshness(self._newest_ingest, self._clock.now()), tick)
-
-    def _schedule(self, flight_id: str, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> FlightSchedule | None:
-        return self._book.read(lambda: ctx.get_broadcast_state(SCHEDULES))(flight_id)
-
-    def _wake(self, when: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> None:
-        ctx.timer_service().register_processing_time_timer(millis(self._clock.real(when)))
-
-    def _load(self, flight_id: str) -> _Flight:
-        """The flight of the current key."""
-        flight = self._flights.get(flight_id)
-        if flight is None:
-            next_tick = self._next_tick.value()
-            flight = _Flight(
-                {bag_id: Stage(stage) for bag_id, stage in self._stages.items()},
-                None if next_tick is None else datetime.fromtimestamp(next_tick / 1000, UTC),
-            )
-            self._flights[flight_id] = flight
-        return flight
-
-    def _let_go(self, flight_id: str) -> None:
-        self._stages.clear()
-        self._next_tick.clear()
-        self._flights.pop(flight_id, None)
+_decode = msgspec.json.Decoder(FlightReport).decode
 
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     """Add the job to the environment of `tables`."""
-    events = declare_topic(tables, EVENTS, settings, NAME, event_time=True)
-    schedule = declare_topic(tables, SCHEDULE, settings, NAME)
-    by_flight = stream(
-        tables,
-        f"SELECT COALESCE({json_field('flight_id')}, ''), {RECORD} FROM {events} "
-        f"UNION ALL SELECT {KAFKA_KEY}, {RECORD} FROM {schedule}",
-        KEYED_RECORD_TYPE,
-    )
-    schedules = stream(tables, f"SELECT {RECORD} FROM {schedule}", Types.ROW([RECORD_TYPE]))
+    clock = settings.clock.clock()
+    read_topic(tables, EVENTS, EventReader(clock), "events", settings, NAME)
+    read_topic(tables, SCHEDULE, ScheduleReader(clock), "schedules", settings, NAME)
+    reports = changes(tables, REPORTS)
     results = (
-        keyed_by_first_field(by_flight)
-        .connect(schedules.broadcast(SCHEDULES))
-        .process(FlightKpiAlertFunction(settings.clock.clock()), TEXTS)
+        keyed(reports)
+        .connect(progress(tables, ("events", "schedules")))
+        .process(FlightOperator(clock, settings.kafka), results_type(FlightResult._fields))
         .name("flight KPIs and alerts")
         .uid("flight-kpi-alert")
     )
     tables.create_temporary_view("results", tables.from_data_stream(results))
+    results_to_clickhouse(tables, "results", "kpi", KPI_TABLE, settings)
+    results_to_clickhouse(tables, "results", "withheld", WITHHELD_TABLE, settings)
+    results_to_clickhouse(tables, "results", "unscheduled", UNSCHEDULED_TABLE, settings)
     statements = tables.create_statement_set()
-    texts_to_topic(tables, statements, "results", ALERTS, settings)
-    dead_letters_to_topic(tables, statements, results, settings)
+    results_to_topic(tables, statements, "results", "alert", ALERTS, "alert_id", settings)
+    dead_letters_of_topics(tables, statements, ("schedules",), settings)
+    dead_letters_of_operator(tables, statements, "results", settings)
     statements.attach_as_datastream()
+    clickhouse_from_topic(tables, ALERTS, Alert, ALERT_TABLE, settings, NAME)
 
-    texts_to_clickhouse(tables, "results", KPI_TABLE, KPI_COLUMNS, settings)
-    topic_to_clickhouse(tables, ALERTS, "now", ALERT_TABLE, ALERT_COLUMNS, settings, NAME)
+
+def _counts() -> tuple[str, str]:
+    """SQL that counts the bags of a flight that have reached each stage, and that puts the counts in JSON."""
+    columns = {
+        stage.name.lower(): f"SUM(CASE WHEN stage >= {stage:d} THEN 1 ELSE 0 END)"
+        for stage in (Stage.CHECKED_IN, Stage.INDUCTED, Stage.CLEARED, Stage.MAKEUP, Stage.LOADED)
+    } | {"bags": "SUM(CASE WHEN stage IS NULL THEN 0 ELSE 1 END)", "events": "SUM(events)"}
+    counts = ", ".join(f"{counted} AS {name}" for name, counted in columns.items())
+    members = " || ',' || ".join(f"'\"{name}\":' || CAST({name} AS STRING)" for name in columns)
+    return counts, f"'{{' || {members} || '}}'"
+
+
+_COUNTS, _COUNTS_JSON = _counts()
+#: A `FlightReport` for each flight that has bags or a schedule.
+REPORTS = f"""
+    SELECT flight_id AS k, '{{"counts":' || {_COUNTS_JSON} || ',"news":' || {news_json("news")} || '}}' AS v,
+        flight_id AS id
+    FROM (
+        SELECT flight_id, {_COUNTS}, MAX(news) AS news
+        FROM (
+            SELECT flight_id, {STAGE_NUMBER} AS stage, events, CAST(NULL AS STRING) AS news
+            FROM (
+                SELECT flight_id, bag_id, COUNT(*) AS events,
+                    MAX(reached) AS reached, MAX(loaded) AS loaded, MAX(removed) AS removed
+                FROM events WHERE rejected_reason IS NULL GROUP BY flight_id, bag_id
+            )
+            UNION ALL
+            SELECT flight_id, CAST(NULL AS INT), CAST(0 AS BIGINT), news
+            FROM schedules WHERE rejected_reason IS NULL
+        )
+        GROUP BY flight_id
+    )"""
+
+
+class FlightResult(NamedTuple):
+    """What the operator emits: one of these records, in JSON."""
+
+    kpi: str | None = None
+    alert: str | None = None
+    withheld: str | None = None
+    unscheduled: str | None = None
+    dead_letter: str | None = None
+
+
+class FlightOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
+    """Keyed by flight: keeps a `Flight` for each, which says what to emit and when to wake up."""
+
+    def __init__(self, clock: Clock, kafka: KafkaSettings) -> None:
+        self._clock, self._kafka = clock, kafka
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Declare the state."""
+        log.configure()
+        self._flights = KeyedValues(runtime_context, "flight", Flight)
+        self._progress = ProgressTracker(self._clock, self._kafka, EVENTS, (SCHEDULE,))
+
+    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
+        """Take the progress of an input."""
+        self._progress.apply(value[1], ctx.get_broadcast_state(PROGRESS))
+        yield from ()
+
+    def process_element(self, value: str, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+        """Take a `FlightReport`."""
+        flight_id: str = ctx.get_current_key()
+        try:
+            flight = self._flights.get(flight_id) or Flight(flight_id)
+            output = flight.apply(_decode(value), self._conditions(ctx))
+            emitted = list(self._finish(flight, output, ctx))
+        except Exception as error:
+            emitted = [self._failure(flight_id, value, error)]
+        yield from (Row(*result) for result in emitted)
+
+    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Emit what is due; a timer only wakes the flight up."""
+        flight_id: str = ctx.get_current_key()
+        try:
+            flight = self._flights.get(flight_id)
+            if flight is None:
+                return
+            emitted = list(self._finish(flight, flight.evaluate(self._conditions(ctx)), ctx))
+        except Exception as error:
+            emitted = [self._failure(flight_id, "", error)]
+            ctx.timer_service().register_processing_time_timer(millis(datetime.now(UTC) + _RETRY))
+        yield from (Row(*result) for result in emitted)
+
+    def _conditions(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Conditions:
+        progress = ctx.get_broadcast_state(PROGRESS)
+        return Conditions(
+            now=self._clock.now(),
+            freshness_sec=self._progress.freshness_sec(progress),
+            backlog_is_read=self._progress.is_backlog_read(progress),
+            catch_up=_CATCH_UP * self._clock.speed,
+        )
+
+    def _finish(
+        self, flight: Flight, output: FlightOutput, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
+    ) -> Iterator[FlightResult]:
+        """Store the flight, set its timer, and emit."""
+        if flight.is_expired(self._clock.now()):
+            self._flights.clear(flight.flight_id)
+        else:
+            self._flights.put(flight.flight_id, flight)
+        if output.wake_up:
+            ctx.timer_service().register_processing_time_timer(millis(self._clock.real(output.wake_up)))
+        for kpi in output.kpis:
+            yield FlightResult(kpi=_json(kpi))
+        for alert in output.alerts:
+            yield FlightResult(alert=_json(alert))
+        for alert in output.withheld:
+            yield FlightResult(withheld=_json(alert))
+        if output.unscheduled:
+            yield FlightResult(unscheduled=_json(output.unscheduled))
+
+    def _failure(self, flight_id: str, value: str, error: Exception) -> FlightResult:
+        """Give up the change, and make the dead letter that says so."""
+        self._flights.forget(flight_id)
+        return FlightResult(dead_letter=operator_failure(NAME, flight_id, value, error, self._clock.now()))
+
+
+def _json(record: Record) -> str:
+    return record.to_json().decode()

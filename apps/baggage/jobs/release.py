@@ -13,7 +13,7 @@ from pathlib import Path
 import baggage
 from baggage.settings import Settings
 
-_CODE = ("domain", "jobs", "provision/topics.py", "clock.py", "settings.py")
+_CODE = ("domain", "jobs", "provision/topics.py", "clock.py", "log.py", "settings.py")
 
 
 def code_version() -> str:
@@ -27,17 +27,22 @@ def code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def job_version(settings: Settings) -> str:
-    """The version of a job: that of the code, and a digest of the settings that the jobs read."""
-    read = settings.model_dump_json(include={"clock", "kafka", "clickhouse", "flink"})
+def job_version(settings: Settings, state_version: int) -> str:
+    """The version of a job: that of the code, a digest of the settings that the jobs read, and that of its state."""
+    read = settings.model_dump_json(include={"clock", "kafka", "clickhouse", "flink", "rules"})
     # The dump masks the password, with which the job must change, too.
     read += settings.clickhouse.password.get_secret_value()
-    return f"{code_version()}-{hashlib.sha256(read.encode()).hexdigest()[:12]}"
+    return f"{code_version()}-{hashlib.sha256(read.encode()).hexdigest()[:12]}-{state_version}"
 
 
 def code_of(version_or_resource_id: str) -> str:
     """The code version at the front of a job's version or a TaskManager's resource id."""
     return version_or_resource_id.partition("-")[0]
+
+
+def state_version_of(version: str) -> str:
+    """The state version at the end of a job's version."""
+    return version.rpartition("-")[2]
 
 
 def main() -> None:

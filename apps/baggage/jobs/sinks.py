@@ -1,15 +1,16 @@
 """Where results go: Kafka topics and ClickHouse tables, at least once (design: ClickHouse).
 
-Everything with an id goes to Kafka first, and ClickHouse is fed from the topic: so after any failure both hold the
-same ids. Only the rows without an id (flight_kpis, itinerary_status) go to ClickHouse directly.
+What has an id goes to Kafka first, and ClickHouse is fed from the topic: so after any failure both hold the same
+ids. A table takes a record whole, in JSON, and takes it to pieces itself: which columns there are is known to
+schema.sql alone.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from pyflink.common import TypeInformation, Types
+from pyflink.common import Types
+from pyflink.common.typeinfo import RowTypeInfo
 from pyflink.datastream import DataStream
 from pyflink.datastream.connectors import Sink
 from pyflink.java_gateway import get_gateway
@@ -17,20 +18,14 @@ from pyflink.table import StatementSet, StreamTableEnvironment, Table
 from pyflink.util.java_utils import to_jarray
 
 from baggage.domain.records import Record
-from baggage.jobs.sources import BYTES, complete, declare_topic, json_field, stream, table_name
+from baggage.jobs.sources import declare_topic, stream, table_name
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
-#: What an operator says for a topic: the key, and the value in the bytes that it has there. A tuple, which costs Python
-#: a fifth of a row, but has no nulls: no bytes stand for a tombstone.
-KEY_VALUE = Types.TUPLE([Types.STRING(), BYTES])
-TOMBSTONE = b""
-#: What an operator says that feeds a topic and a table: the name of either, then the texts of a record or a row.
-#: An array, see `RECORD`.
-TEXTS = Types.OBJECT_ARRAY(Types.STRING())
+#: What goes to a table: a record in JSON.
+RECORD = Types.ROW_NAMED(["record"], [Types.STRING()])
 
-# java.sql.Types
-_VARCHAR = 12
+_JAVA_SQL_TYPES_VARCHAR = 12
 _INSERT_BATCH = 2_000
 _INSERT_INTERVAL_MS = 500
 _INSERT_RETRIES = 10
@@ -39,20 +34,12 @@ _INSERT_RETRIES = 10
 def to_topic(
     tables: StreamTableEnvironment, statements: StatementSet, topic: Topic, records: Table, settings: Settings
 ) -> None:
-    """Write a table of two columns, key and value, to a topic; a null value is a tombstone."""
+    """Write a table of two texts, key and value, to a topic."""
     name = table_name(topic, "sink")
-    max_request = topic.max_message_bytes or 1024 * 1024
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE {name} (k STRING, v BYTES) WITH (
+        CREATE TEMPORARY TABLE IF NOT EXISTS {name} (k STRING, v STRING) WITH (
             'connector' = 'kafka',
-            'topic' = '{topic.name}',
-            'properties.bootstrap.servers' = '{settings.kafka.bootstrap_servers}',
-            'properties.acks' = 'all',
-            'properties.compression.type' = 'lz4',
-            'properties.linger.ms' = '20',
-            'properties.max.request.size' = '{max_request}',
-            'properties.delivery.timeout.ms' = '600000',
-            'sink.delivery-guarantee' = 'at-least-once',
+            {_producer(topic, settings)},
             'key.format' = 'raw',
             'key.fields' = 'k',
             'value.format' = 'raw',
@@ -61,56 +48,80 @@ def to_topic(
     statements.add_insert(name, records)
 
 
-def key_values(tables: StreamTableEnvironment, records: DataStream, name: str) -> Table:
-    """A stream of `KEY_VALUE` as a table for `to_topic`; `name` is that of a view of it."""
-    tables.create_temporary_view(name, tables.from_data_stream(records))
-    return tables.sql_query(f"SELECT f0, NULLIF(f1, X'') FROM {name}")
-
-
-def topic_texts(topic: Topic, record: Record) -> tuple[str, ...]:
-    """A record for a topic, as `TEXTS`."""
-    return topic.name, record.key(), record.to_json().decode()
-
-
-def table_texts(table: str, record: Record, columns: tuple[str, ...]) -> tuple[str, ...]:
-    """A record for a ClickHouse table, as `TEXTS`."""
-    return table, *(_text(getattr(record, name)) for name in columns)
-
-
-def texts_to_topic(
-    tables: StreamTableEnvironment, statements: StatementSet, view: str, topic: Topic, settings: Settings
+def to_compacted_topic(
+    tables: StreamTableEnvironment, statements: StatementSet, topic: Topic, query: str, settings: Settings
 ) -> None:
-    """Write the records for a topic in a view of `TEXTS` to it."""
-    records = f"SELECT f0[2], CAST(f0[3] AS BYTES) FROM {view} WHERE f0[1] = '{topic.name}'"
-    to_topic(tables, statements, topic, tables.sql_query(records), settings)
+    """Write the changes of a query with the columns k, its key, and v to a topic."""
+    name = table_name(topic, "upsert_sink")
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE {name} (k STRING, v STRING, PRIMARY KEY (k) NOT ENFORCED) WITH (
+            'connector' = 'upsert-kafka',
+            {_producer(topic, settings)},
+            'key.format' = 'raw',
+            'value.format' = 'raw',
+            'value.fields-include' = 'EXCEPT_KEY'
+        )""")
+    statements.add_insert(name, tables.sql_query(query))
 
 
-def columns_of(record_type: type[Record], *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The ClickHouse columns of a record that is a row: its fields, by name."""
-    return tuple(name for name in record_type.__struct_fields__ if name not in without)
+def _producer(topic: Topic, settings: Settings) -> str:
+    """The options of Kafka that all sinks share."""
+    max_request = topic.max_message_bytes or 1024 * 1024
+    return f"""
+            'topic' = '{topic.name}',
+            'properties.bootstrap.servers' = '{settings.kafka.bootstrap_servers}',
+            'properties.acks' = 'all',
+            'properties.compression.type' = 'lz4',
+            'properties.linger.ms' = '20',
+            'properties.max.request.size' = '{max_request}',
+            'properties.delivery.timeout.ms' = '600000',
+            'sink.delivery-guarantee' = 'at-least-once'"""
 
 
-def row_type(columns: tuple[str, ...]) -> TypeInformation:
-    """The type of a row on its way to ClickHouse: every column as text."""
+def results_type(columns: tuple[str, ...]) -> RowTypeInfo:
+    """The type of an operator's results: of these columns, each a record in JSON, those are set that there are.
+
+    PyFlink takes side outputs of a broadcast operator from its elements only, not from its timers.
+    """
     return Types.ROW_NAMED(list(columns), [Types.STRING()] * len(columns))
 
 
-def _text(value: object) -> str:
-    if isinstance(value, datetime):
-        return str(value)[: len("2026-01-31 23:59:59")]
-    return str(int(value)) if isinstance(value, bool) else str(value)
+def results_to_topic(
+    tables: StreamTableEnvironment,
+    statements: StatementSet,
+    results: str,
+    column: str,
+    topic: Topic,
+    id_field: str,
+    settings: Settings,
+) -> None:
+    """Write a column of an operator's results to a topic, with one of its fields as the key."""
+    records = f"SELECT JSON_VALUE({column}, '$.{id_field}'), {column} FROM {results} WHERE {column} IS NOT NULL"
+    to_topic(tables, statements, topic, tables.sql_query(records), settings)
 
 
-def clickhouse_time(expression: str) -> str:
-    """SQL that turns an RFC 3339 text into the text of a ClickHouse DateTime."""
-    return f"REPLACE(SUBSTRING({expression}, 1, 19), 'T', ' ')"
+def results_to_clickhouse(
+    tables: StreamTableEnvironment, results: str, column: str, table: str, settings: Settings
+) -> None:
+    """Append a column of an operator's results to a ClickHouse table."""
+    records = f"SELECT {column} FROM {results} WHERE {column} IS NOT NULL"
+    to_clickhouse(stream(tables, records, RECORD), table, settings)
 
 
-def to_clickhouse(rows: DataStream, table: str, columns: tuple[str, ...], settings: Settings) -> None:
-    """Append rows of strings, one for each column, to a ClickHouse table.
+def clickhouse_from_topic(
+    tables: StreamTableEnvironment, topic: Topic, record_type: type[Record], table: str, settings: Settings, group: str
+) -> None:
+    """Feed a ClickHouse table from a topic of our own; what does not begin as our records do is somebody else's."""
+    first, second, *_ = record_type.__struct_fields__
+    records = declare_topic(tables, topic, settings, group)
+    query = f"""SELECT CAST(v AS STRING) FROM {records} WHERE CAST(v AS STRING) LIKE '{{"{first}":"%","{second}":"%'"""
+    to_clickhouse(stream(tables, query, RECORD), table, settings)
 
-    ClickHouse reads numbers and times from their text, so that its schema alone decides the types. Batches are
-    flushed on every checkpoint; a failed insert is tried again and then fails the job, which replays it.
+
+def to_clickhouse(records: DataStream, table: str, settings: Settings) -> None:
+    """Append a stream of `RECORD` to a ClickHouse table.
+
+    Batches are flushed on every checkpoint; a failed insert is tried again and then fails the job, which replays it.
     """
     jvm = get_gateway().jvm
     clickhouse = settings.clickhouse
@@ -132,49 +143,20 @@ def to_clickhouse(rows: DataStream, table: str, columns: tuple[str, ...], settin
         .withPassword(clickhouse.password.get_secret_value())
         .build()
     )
-    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
     sink = (
         jvm.org.apache.flink.connector.jdbc.core.datastream.sink.JdbcSink.builder()
-        .withQueryStatement(insert, _row_statement(len(columns)))
+        .withQueryStatement(f"INSERT INTO {table} (record) VALUES (?)", _statement_of_one_text())
         .withExecutionOptions(execution)
         .buildAtLeastOnce(connection)
     )
-    rows.sink_to(Sink(sink)).name(f"clickhouse {table}").uid(f"clickhouse-{table}")
+    records.sink_to(Sink(sink)).name(f"clickhouse {table}").uid(f"clickhouse-{table}")
 
 
-def texts_to_clickhouse(
-    tables: StreamTableEnvironment, view: str, table: str, columns: tuple[str, ...], settings: Settings
-) -> None:
-    """Append the rows for a ClickHouse table in a view of `TEXTS` to it."""
-    selected = ", ".join(f"f0[{number}]" for number in range(2, 2 + len(columns)))
-    rows = stream(tables, f"SELECT {selected} FROM {view} WHERE f0[1] = '{table}'", row_type(columns))
-    to_clickhouse(rows, table, columns, settings)
+def _statement_of_one_text() -> Any:  # noqa: ANN401 (a Java object)
+    """The statement builder for rows of one string.
 
-
-def topic_to_clickhouse(
-    tables: StreamTableEnvironment,
-    topic: Topic,
-    time_field: str,
-    table: str,
-    columns: tuple[str, ...],
-    settings: Settings,
-    group: str,
-) -> None:
-    """Feed a ClickHouse table from a topic of our own.
-
-    The first of the columns is the time in `time_field`, the last the whole record, the others fields by their names.
-    """
-    records = declare_topic(tables, topic, settings, group)
-    fields = [json_field(column) for column in columns[1:-1]]
-    selected = ", ".join([clickhouse_time(json_field(time_field)), *fields, "CAST(v AS STRING)"])
-    rows = stream(tables, f"SELECT {selected} FROM {records} WHERE {complete(fields)}", row_type(columns))
-    to_clickhouse(rows, table, columns, settings)
-
-
-def _row_statement(columns: int) -> Any:  # noqa: ANN401 (a Java object)
-    """The statement builder for rows of strings.
-
-    It is package-private in the connector, and PyFlink's own JDBC sink reaches it through reflection, too.
+    It is package-private in the connector, which has no other builder that Python could pass (an own one would be a
+    Java class), and PyFlink's JDBC sink reaches it through reflection, too.
     """
     gateway = get_gateway()
     jvm = gateway.jvm
@@ -183,4 +165,4 @@ def _row_statement(columns: int) -> Any:  # noqa: ANN401 (a Java object)
     int_array = to_jarray(jvm.int, []).getClass()
     method = row_format.getDeclaredMethod("createRowJdbcStatementBuilder", to_jarray(jvm.Class, [int_array]))
     method.setAccessible(True)
-    return method.invoke(None, to_jarray(jvm.Object, [to_jarray(jvm.int, [_VARCHAR] * columns)]))
+    return method.invoke(None, to_jarray(jvm.Object, [to_jarray(jvm.int, [_JAVA_SQL_TYPES_VARCHAR])]))

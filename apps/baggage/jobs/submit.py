@@ -1,7 +1,8 @@
 """Brings the three jobs to this version on a Flink session cluster; safe to run again and again.
 
 A job that runs this version is left alone. One of another version is stopped with a savepoint and started from it. A
-job that is not there is started from its newest checkpoint or savepoint, or afresh.
+job that is not there is started from its newest checkpoint or savepoint, or afresh. What has another layout of the
+state than this version is no snapshot: the job starts afresh from the topics, which hold all it needs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,20 +22,30 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from baggage.jobs import bag_latest, flight_kpi_alert, itinerary_status, names
-from baggage.jobs.release import code_of, job_version
+from baggage.jobs import bag_latest, flight_kpi_alert, itinerary_status
+from baggage.jobs.release import code_of, code_version, job_version, state_version_of
 from baggage.jobs.rest import VERSION_PARAMETER, FlinkError, FlinkRest, RunningJob, wait
+from baggage.jobs.sources import STATE_RETENTION
 from baggage.settings import Settings
 
 Build = Callable[[StreamTableEnvironment, Settings], None]
-JOBS: dict[str, Build] = {
-    names.BAG_LATEST: bag_latest.build,
-    names.FLIGHT_KPI_ALERT: flight_kpi_alert.build,
-    names.ITINERARY_STATUS: itinerary_status.build,
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a job is built, and the version of the layout of its state."""
+
+    build: Build
+    state_version: int
+
+
+JOBS = {
+    module.NAME: Job(module.build, module.STATE_VERSION) for module in (bag_latest, flight_kpi_alert, itinerary_status)
 }
 
 # A new TaskManager is there minutes after its rollout began: it pulls an image and waits for the handover.
 _TASK_MANAGER_TIMEOUT = 600
+_MINI_BATCH_MS = 200
 _REST_TIMEOUT = 300
 _PARTS_OF_CHECKPOINTS = {"shared", "taskowned"}
 
@@ -42,27 +54,29 @@ logger = structlog.get_logger()
 
 def submit_all(settings: Settings) -> dict[str, str]:
     """Bring all jobs to this version and wait until they run; return their ids by name. Raises FlinkError."""
-    rest, this = FlinkRest(settings.flink.rest_url), job_version(settings)
+    rest, code = FlinkRest(settings.flink.rest_url), code_version()
+    versions = {name: job_version(settings, job.state_version) for name, job in JOBS.items()}
     _wait_for_flink(rest)
     submitted, snapshots = {}, {}
     running = {job.name: job for job in rest.live_jobs()}
-    for name in JOBS:
+    for name, version in versions.items():
         job = running.get(name)
-        if job and job.version == this:
-            logger.info("job is up to date", job=name, version=this)
+        if job and job.version == version:
+            logger.info("job is up to date", job=name, version=version)
             submitted[name] = job.job_id
         else:
-            snapshots[name] = _stop(rest, job, settings) if job else newest_snapshot(settings, name)
+            snapshots[name] = _stop(rest, job, version, settings) if job else newest_snapshot(settings, name)
     if snapshots:
         wait(
-            partial(_only_this_code, rest, code_of(this)),
-            f"TaskManagers of version {code_of(this)}, and no other",
+            partial(_only_this_code, rest, code),
+            f"TaskManagers of version {code}, and no other",
             _TASK_MANAGER_TIMEOUT,
         )
     for name, snapshot in snapshots.items():
         job_id = _unique_id(name, snapshot, rest.known_job_ids(name))
-        submitted[name] = start(JOBS[name], job_configuration(name, job_id, snapshot, this, settings), settings)
-        logger.info("job is submitted", job=name, version=this, job_id=submitted[name], restored_from=snapshot)
+        options = job_configuration(name, job_id, snapshot, versions[name], settings)
+        submitted[name] = start(JOBS[name].build, options, settings)
+        logger.info("job is submitted", job=name, version=versions[name], job_id=job_id, restored_from=snapshot)
     for name, job_id in submitted.items():
         wait(partial(_runs, rest, job_id), f"{name} to run")
     for name, snapshot in snapshots.items():
@@ -84,7 +98,7 @@ def stop_all(settings: Settings) -> dict[str, str]:
 
 def newest_snapshot(settings: Settings, name: str) -> str | None:
     """The newest complete checkpoint or savepoint of a job, or None; on any storage that Flink can read."""
-    file_system, directory = _storage(settings, name)
+    file_system, directory = _storage(settings, _directory(settings, name))
 
     def complete(path: Any, depth: int) -> Iterator[tuple[int, str]]:  # noqa: ANN401 (a Java object)
         for status in file_system.listStatus(path) or ():
@@ -100,36 +114,59 @@ def newest_snapshot(settings: Settings, name: str) -> str | None:
 
 
 def forget_older(settings: Settings, name: str, job_id: str, snapshot: str | None) -> list[str]:
-    """Remove what a job left before the snapshot that it was started from; return the names of what is gone.
+    """Remove what a job left before the snapshot that it was started from, and all of other layouts of the state.
 
-    The snapshot itself stays until the next start: until the job has made a checkpoint, it is all there is.
+    Returns the names of what is gone. The snapshot itself stays until the next start: until the job has made a
+    checkpoint, it is all there is.
     """
-    file_system, directory = _storage(settings, name)
-    if snapshot is None or not file_system.exists(directory):
+    keep_snapshot = snapshot.rpartition(f"/{_state_directory(name)}/")[2].partition("/")[0] if snapshot else ""
+    gone = _remove_all_but(settings, _job_directory(settings, name), {_state_directory(name)})
+    if snapshot:
+        gone += _remove_all_but(settings, _directory(settings, name), {job_id, keep_snapshot})
+    return sorted(gone)
+
+
+def _remove_all_but(settings: Settings, path: str, keep: set[str]) -> list[str]:
+    """Remove what a directory holds, which need not exist, but for these names; return the names of what is gone."""
+    file_system, directory = _storage(settings, path)
+    if not file_system.exists(directory):
         return []
-    keep = {job_id, snapshot.rpartition(f"/{name}/")[2].partition("/")[0]}
-    older = [status.getPath() for status in file_system.listStatus(directory) if status.getPath().getName() not in keep]
-    for path in older:
-        file_system.delete(path, True)
-    return sorted(path.getName() for path in older)
+    gone = [found.getPath() for found in file_system.listStatus(directory) if found.getPath().getName() not in keep]
+    for old in gone:
+        file_system.delete(old, True)
+    return [old.getName() for old in gone]
 
 
-def _storage(settings: Settings, name: str) -> tuple[Any, Any]:
-    """Flink's file system that holds the checkpoints and savepoints of a job, and their directory in it."""
-    jvm = get_gateway().jvm
-    directory = jvm.org.apache.flink.core.fs.Path(_directory(settings, name))
+def _storage(settings: Settings, path: str) -> tuple[Any, Any]:
+    """Flink's file system that holds a directory of checkpoints and savepoints, and the directory in it."""
+    directory = get_gateway().jvm.org.apache.flink.core.fs.Path(path)
     if directory.toUri().getScheme() != "file":
-        configuration = jvm.org.apache.flink.configuration.GlobalConfiguration.loadConfiguration()
-        for key, value in settings.flink.job_options.items():
-            configuration.setString(key, value)
-        plugins = jvm.org.apache.flink.core.plugin.PluginUtils.createPluginManagerFromRootFolder(configuration)
-        jvm.org.apache.flink.core.fs.FileSystem.initialize(configuration, plugins)
+        _load_file_systems(tuple(settings.flink.job_options.items()))
     return directory.getFileSystem(), directory
 
 
-def _directory(settings: Settings, name: str) -> str:
-    """Where the checkpoints and savepoints of a job are; one folder a job, as job ids change."""
+@cache
+def _load_file_systems(options: tuple[tuple[str, str], ...]) -> None:
+    """Load Flink's plugins for file systems, with these options: once, as each time makes classes of its own."""
+    jvm = get_gateway().jvm
+    configuration = jvm.org.apache.flink.configuration.GlobalConfiguration.loadConfiguration()
+    for key, value in options:
+        configuration.setString(key, value)
+    plugins = jvm.org.apache.flink.core.plugin.PluginUtils.createPluginManagerFromRootFolder(configuration)
+    jvm.org.apache.flink.core.fs.FileSystem.initialize(configuration, plugins)
+
+
+def _job_directory(settings: Settings, name: str) -> str:
     return f"{settings.flink.state_dir.rstrip('/')}/{name}"
+
+
+def _state_directory(name: str) -> str:
+    return f"state-{JOBS[name].state_version}"
+
+
+def _directory(settings: Settings, name: str) -> str:
+    """Where checkpoints and savepoints are: one folder for each job, as its ids change, and layout of its state."""
+    return f"{_job_directory(settings, name)}/{_state_directory(name)}"
 
 
 def _wait_for_flink(rest: FlinkRest) -> None:
@@ -147,8 +184,12 @@ def _wait_for_flink(rest: FlinkRest) -> None:
             return
 
 
-def _stop(rest: FlinkRest, job: RunningJob, settings: Settings) -> str | None:
+def _stop(rest: FlinkRest, job: RunningJob, version: str, settings: Settings) -> str | None:
     """Stop a job with a savepoint; one that is failing cannot make any, and goes on from its newest checkpoint."""
+    if state_version_of(job.version) != state_version_of(version):
+        logger.info("job starts afresh: its state has another layout", job=job.name, version=job.version)
+        rest.cancel(job)
+        return None
     try:
         savepoint = rest.stop_with_savepoint(job, _directory(settings, job.name))
     except FlinkError as error:
@@ -195,8 +236,12 @@ def job_configuration(name: str, job_id: str, savepoint: str | None, this: str, 
         "execution.checkpointing.dir": _directory(settings, name),
         "execution.checkpointing.incremental": "true",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "table.exec.source.idle-timeout": f"{int(settings.flink.idleness.total_seconds() * 1000)} ms",
         "table.local-time-zone": "UTC",
+        # What many records of a batch change is looked up, written and passed on once.
+        "table.exec.mini-batch.enabled": "true",
+        "table.exec.mini-batch.allow-latency": f"{_MINI_BATCH_MS} ms",
+        "table.exec.mini-batch.size": "5000",
+        "table.exec.state.ttl": f"{int(STATE_RETENTION.total_seconds() * 1000)} ms",
     }
     if savepoint:
         configuration["execution.state-recovery.path"] = savepoint

@@ -1,7 +1,7 @@
--- The database of the specification's section 7: five append-only tables, one more for dead letters, and views of the
--- current state. Every statement may be run again. {database} is the setting BAGGAGE_CLICKHOUSE__DATABASE.
+-- The database of the specification's section 7: five append-only tables, three more for what these cannot say, and
+-- views of the current state. Every statement may be run again. {database} is the setting BAGGAGE_CLICKHOUSE__DATABASE.
 -- Raise the version below with every change.
--- version: 2
+-- version: 3
 
 CREATE DATABASE IF NOT EXISTS {database};
 
@@ -109,23 +109,134 @@ PARTITION BY toDate(ts)
 ORDER BY (ts, source_topic, source_partition, source_offset)
 TTL ts + INTERVAL 90 DAY;
 
--- The counts of a flight only grow, so of several rows of one time the one that counts more is the later.
+-- Flights that bags name and no schedule: how a wrong flight number is found. 0 events: it has a schedule now.
+CREATE TABLE IF NOT EXISTS {database}.unscheduled_flights
+(
+    ts DateTime('UTC'),
+    flight_id String,
+    bags UInt32,
+    events UInt32
+)
+ENGINE = MergeTree
+PARTITION BY toDate(ts)
+ORDER BY (flight_id, ts)
+TTL ts + INTERVAL 90 DAY;
+
+-- Alerts that were not raised because the job was still reading what was there when it started.
+CREATE TABLE IF NOT EXISTS {database}.withheld_alerts
+(
+    created_at DateTime('UTC'),
+    alert_id String,
+    flight_id String,
+    severity String,
+    rule_id String
+)
+ENGINE = MergeTree
+PARTITION BY toDate(created_at)
+ORDER BY (created_at, alert_id)
+TTL created_at + INTERVAL 90 DAY;
+
+-- How a record in JSON becomes a row: the jobs insert the column `record` alone, which is not stored.
+
+ALTER TABLE {database}.flight_kpis
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN ts DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'ts'), 'UTC'),
+    MODIFY COLUMN flight_id String DEFAULT JSONExtractString(record, 'flight_id'),
+    MODIFY COLUMN dep_time DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'dep_time'), 'UTC'),
+    MODIFY COLUMN bag_cutoff_time DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'bag_cutoff_time'), 'UTC'),
+    MODIFY COLUMN expected_bags UInt32 DEFAULT JSONExtractUInt(record, 'expected_bags'),
+    MODIFY COLUMN checked_in UInt32 DEFAULT JSONExtractUInt(record, 'checked_in'),
+    MODIFY COLUMN inducted UInt32 DEFAULT JSONExtractUInt(record, 'inducted'),
+    MODIFY COLUMN cleared UInt32 DEFAULT JSONExtractUInt(record, 'cleared'),
+    MODIFY COLUMN makeup UInt32 DEFAULT JSONExtractUInt(record, 'makeup'),
+    MODIFY COLUMN loaded UInt32 DEFAULT JSONExtractUInt(record, 'loaded'),
+    MODIFY COLUMN loaded_pct Float32 DEFAULT JSONExtractFloat(record, 'loaded_pct'),
+    MODIFY COLUMN missing UInt32 DEFAULT JSONExtractUInt(record, 'missing'),
+    MODIFY COLUMN freshness_sec UInt32 DEFAULT JSONExtractUInt(record, 'freshness_sec');
+
+ALTER TABLE {database}.bag_latest
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN ts DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'ts'), 'UTC'),
+    MODIFY COLUMN bag_id String DEFAULT JSONExtractString(record, 'bag_id'),
+    MODIFY COLUMN itinerary_id String DEFAULT JSONExtractString(record, 'itinerary_id'),
+    MODIFY COLUMN customer_id String DEFAULT JSONExtractString(record, 'customer_id'),
+    MODIFY COLUMN flight_id String DEFAULT JSONExtractString(record, 'flight_id'),
+    MODIFY COLUMN leg_index UInt8 DEFAULT JSONExtractUInt(record, 'leg_index'),
+    MODIFY COLUMN stage String DEFAULT JSONExtractString(record, 'stage'),
+    MODIFY COLUMN last_scan_point String DEFAULT JSONExtractString(record, 'last_scan_point'),
+    MODIFY COLUMN last_event_time DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'last_event_time'), 'UTC');
+
+ALTER TABLE {database}.alerts
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN created_at DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'now'), 'UTC'),
+    MODIFY COLUMN alert_id String DEFAULT JSONExtractString(record, 'alert_id'),
+    MODIFY COLUMN flight_id String DEFAULT JSONExtractString(record, 'flight_id'),
+    MODIFY COLUMN severity String DEFAULT JSONExtractString(record, 'severity'),
+    MODIFY COLUMN rule_id String DEFAULT JSONExtractString(record, 'rule_id'),
+    MODIFY COLUMN payload_json String DEFAULT record;
+
+ALTER TABLE {database}.itinerary_status
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN ts DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'ts'), 'UTC'),
+    MODIFY COLUMN itinerary_id String DEFAULT JSONExtractString(record, 'itinerary_id'),
+    MODIFY COLUMN customer_id String DEFAULT JSONExtractString(record, 'customer_id'),
+    MODIFY COLUMN bags_total UInt8 DEFAULT JSONExtractUInt(record, 'bags_total'),
+    MODIFY COLUMN journey_state String DEFAULT JSONExtractString(record, 'journey_state'),
+    MODIFY COLUMN current_leg_index UInt8 DEFAULT JSONExtractUInt(record, 'current_leg_index'),
+    MODIFY COLUMN risk_flag UInt8 DEFAULT JSONExtractBool(record, 'risk_flag'),
+    MODIFY COLUMN details_json String DEFAULT JSONExtractString(record, 'details_json');
+
+ALTER TABLE {database}.notifications
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN created_at DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'created_at'), 'UTC'),
+    MODIFY COLUMN notification_id String DEFAULT JSONExtractString(record, 'notification_id'),
+    MODIFY COLUMN itinerary_id String DEFAULT JSONExtractString(record, 'itinerary_id'),
+    MODIFY COLUMN customer_id String DEFAULT JSONExtractString(record, 'customer_id'),
+    MODIFY COLUMN journey_state String DEFAULT JSONExtractString(record, 'journey_state'),
+    MODIFY COLUMN payload_json String DEFAULT record;
+
+ALTER TABLE {database}.dead_letters
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN ts DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'ts'), 'UTC'),
+    MODIFY COLUMN source_topic String DEFAULT JSONExtractString(record, 'source_topic'),
+    MODIFY COLUMN source_partition UInt32 DEFAULT JSONExtractUInt(record, 'source_partition'),
+    MODIFY COLUMN source_offset UInt64 DEFAULT JSONExtractUInt(record, 'source_offset'),
+    MODIFY COLUMN field String DEFAULT JSONExtractString(record, 'field'),
+    MODIFY COLUMN reason String DEFAULT JSONExtractString(record, 'reason');
+
+ALTER TABLE {database}.unscheduled_flights
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN ts DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'ts'), 'UTC'),
+    MODIFY COLUMN flight_id String DEFAULT JSONExtractString(record, 'flight_id'),
+    MODIFY COLUMN bags UInt32 DEFAULT JSONExtractUInt(record, 'bags'),
+    MODIFY COLUMN events UInt32 DEFAULT JSONExtractUInt(record, 'events');
+
+ALTER TABLE {database}.withheld_alerts
+    ADD COLUMN IF NOT EXISTS record String EPHEMERAL,
+    MODIFY COLUMN created_at DateTime('UTC') DEFAULT parseDateTimeBestEffortOrZero(JSONExtractString(record, 'now'), 'UTC'),
+    MODIFY COLUMN alert_id String DEFAULT JSONExtractString(record, 'alert_id'),
+    MODIFY COLUMN flight_id String DEFAULT JSONExtractString(record, 'flight_id'),
+    MODIFY COLUMN severity String DEFAULT JSONExtractString(record, 'severity'),
+    MODIFY COLUMN rule_id String DEFAULT JSONExtractString(record, 'rule_id');
+
+-- Of several rows of one time the one that counts more is taken: bags are taken off far less often than put on.
 CREATE OR REPLACE VIEW {database}.flight_current AS
 SELECT *
 FROM {database}.flight_kpis
 ORDER BY ts DESC, checked_in + inducted + cleared + makeup + loaded DESC
 LIMIT 1 BY flight_id;
 
--- A bag only moves forward, so its furthest row is its latest, whatever was written again after a failure.
+-- Leg and time of a bag's newest scan only grow, whatever was written again after a failure; its stage may go back,
+-- when it is taken off.
 CREATE OR REPLACE VIEW {database}.bag_current AS
 SELECT *
 FROM {database}.bag_latest
 ORDER BY
     leg_index DESC,
-    indexOf(['EXPECTED', 'CHECKED_IN', 'INDUCTED', 'CLEARED', 'MAKEUP', 'LOADED', 'OFFLOADED', 'CAROUSEL'], stage) DESC,
     last_event_time DESC,
-    last_scan_point DESC,
-    ts DESC
+    ts DESC,
+    indexOf(['EXPECTED', 'CHECKED_IN', 'INDUCTED', 'CLEARED', 'MAKEUP', 'LOADED', 'OFFLOADED', 'CAROUSEL'], stage) DESC,
+    last_scan_point DESC
 LIMIT 1 BY bag_id;
 
 CREATE OR REPLACE VIEW {database}.itinerary_current AS
@@ -153,6 +264,17 @@ FROM {database}.dead_letters
 ORDER BY ts
 LIMIT 1 BY source_topic, source_partition, source_offset;
 
+CREATE OR REPLACE VIEW {database}.unscheduled_flight_current AS
+SELECT *
+FROM
+(
+    SELECT *
+    FROM {database}.unscheduled_flights
+    ORDER BY ts DESC, events = 0 DESC, events DESC
+    LIMIT 1 BY flight_id
+)
+WHERE events > 0;
+
 -- The same at a time of the past, from the rows later than `since` up to `at`: what dashboards show for the end of their
 -- time range. A bound on both sides lets ClickHouse read only the days in between.
 CREATE OR REPLACE VIEW {database}.flight_at AS
@@ -168,10 +290,10 @@ FROM {database}.bag_latest
 WHERE ts > {since:DateTime} AND ts <= {at:DateTime}
 ORDER BY
     leg_index DESC,
-    indexOf(['EXPECTED', 'CHECKED_IN', 'INDUCTED', 'CLEARED', 'MAKEUP', 'LOADED', 'OFFLOADED', 'CAROUSEL'], stage) DESC,
     last_event_time DESC,
-    last_scan_point DESC,
-    ts DESC
+    ts DESC,
+    indexOf(['EXPECTED', 'CHECKED_IN', 'INDUCTED', 'CLEARED', 'MAKEUP', 'LOADED', 'OFFLOADED', 'CAROUSEL'], stage) DESC,
+    last_scan_point DESC
 LIMIT 1 BY bag_id;
 
 CREATE OR REPLACE VIEW {database}.itinerary_at AS

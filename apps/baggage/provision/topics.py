@@ -12,6 +12,7 @@ class Cleanup(StrEnum):
 
     COMPACT = "compact"
     DELETE = "delete"
+    COMPACT_AND_DELETE = "compact,delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,9 @@ class Topic:
 
     def config(self) -> dict[str, str]:
         """The topic's configuration in Kafka's terms."""
-        config = {"cleanup.policy": self.cleanup.value}
-        if self.cleanup is Cleanup.COMPACT:
+        # The broker's time: how far a job has read, and how fresh it is, does not depend on anybody else's clock.
+        config = {"cleanup.policy": self.cleanup.value, "message.timestamp.type": "LogAppendTime"}
+        if self.cleanup is not Cleanup.DELETE:
             # A deleted flight or bag stays readable as a tombstone for a day; then it is gone for good.
             config |= {"delete.retention.ms": _ms(timedelta(days=1)), "segment.ms": _ms(timedelta(hours=6))}
         if self.retention is not None:
@@ -47,7 +49,8 @@ _WEEK = timedelta(days=7)
 SCHEDULE = Topic("flight.schedule.v1", "flight_id", Cleanup.COMPACT, 3)
 ASSIGNMENT = Topic("baggage.assignment.v1", "bag_id", Cleanup.COMPACT, 3)
 EVENTS = Topic("baggage.events.v1", "bag_id", Cleanup.DELETE, 3, _WEEK)
-BAG_LATEST = Topic("baggage.bag.latest.v1", "bag_id", Cleanup.COMPACT, 3)
+# A bag's last record goes two weeks after it was written: nobody deletes it.
+BAG_LATEST = Topic("baggage.bag.latest.v1", "bag_id", Cleanup.COMPACT_AND_DELETE, 3, 2 * _WEEK)
 ALERTS = Topic("baggage.alerts.v1", "flight_id|rule_id|window_start", Cleanup.DELETE, 3, _WEEK)
 NOTIFICATIONS = Topic("baggage.notifications.v1", "itinerary_id|type|version", Cleanup.DELETE, 3, _WEEK)
 # A dead letter holds the whole record in base64: room for the largest that a broker takes by default, and more.

@@ -23,12 +23,12 @@ def show(report: Report) -> None:
     for score in report.scores:
         sys.stdout.write(f"{score}\n")
     sys.stdout.write(
-        f"{report.events:,} events, {report.rows:,} rows, {len(report.differences)} differences, "
-        f"{report.seconds:.0f} s\n"
+        f"{report.events:,} events, {report.rows:,} rows, {report.rejected:,} records rejected, "
+        f"{len(report.differences)} differences, {report.seconds:.0f} s\n"
     )
 
 
-def _say(what: str) -> None:
+def _progress(what: str) -> None:
     sys.stderr.write(f"{what}\n")
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=60, help="seconds without fewer differences; default: 60")
     arguments = parser.parse_args()
     try:
-        report = verify(Settings(), arguments.patience, _say)
+        report = verify(Settings(), arguments.patience, _progress)
     except (KafkaException, ClickHouseError, TimeoutError) as error:
         sys.exit(f"error: cannot read the pipeline: {error}; does it run? (make run)")
     show(report)

@@ -1,9 +1,9 @@
-"""Compares ClickHouse with the oracle, row by row."""
+"""Compares ClickHouse, and what the jobs wrote to Kafka, with the oracle, row by row."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +13,20 @@ from clickhouse_connect.driver.client import Client
 
 from baggage.domain.alerts import LOW_LOAD_BEFORE_CUTOFF, Alert, evaluate
 from baggage.domain.bags import bag_latest
-from baggage.domain.journey import BagJourney
+from baggage.domain.itineraries import ItineraryState
+from baggage.domain.journey import BagJourney, JourneyState
 from baggage.domain.kpis import KPI_INTERVAL, FlightKpi, flight_kpi, is_active
-from baggage.domain.notifications import Notification
-from baggage.domain.stages import Stage
+from baggage.domain.notifications import Notification, Notified
+from baggage.domain.schedule import RETENTION
 from baggage.verify.oracle import Oracle
+from baggage.verify.outputs import Outputs
+from baggage.verify.timeline import PROCESSING, Ticks, feed
 
 _Row = tuple[Any, ...]
 Query = Callable[[str], list[_Row]]
+
+#: The reason of a dead letter that our own code has failed on.
+_INTERNAL = "internal: "
 
 
 @dataclass(frozen=True)
@@ -54,15 +60,6 @@ class Comparison:
         ]
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What the jobs wrote to Kafka."""
-
-    alerts: dict[str, Alert]
-    notifications: dict[str, Notification]
-    dead_letters: dict[str, str]
-
-
 def querying(client: Client, database: str) -> Query:
     """A query function for the tables of a database, with times in UTC."""
 
@@ -80,12 +77,14 @@ def _utc(value: object) -> object:
 def compare(query: Query, oracle: Oracle, outputs: Outputs, now: datetime) -> Comparison:
     """Compare everything at the pipeline's time `now`."""
     comparison = Comparison()
+    itineraries = oracle.itineraries(now)
     _bags(comparison, query, oracle)
     _flights(comparison, query, oracle, now)
-    _itineraries(comparison, query, oracle, now)
+    _unscheduled(comparison, query, oracle, now)
+    _itineraries(comparison, query, oracle, itineraries)
     _alerts(comparison, query, outputs)
-    _notifications(comparison, query, outputs)
-    _dead_letters(comparison, query, oracle, outputs)
+    _notifications(comparison, query, outputs, itineraries)
+    _dead_letters(comparison, query, outputs)
     return comparison
 
 
@@ -95,8 +94,9 @@ _BAG = ("itinerary_id", "customer_id", "flight_id", "leg_index", "stage", "last_
 def _bags(comparison: Comparison, query: Query, oracle: Oracle) -> None:
     """The final state of each bag."""
     expected = {}
-    for bag_id, state in oracle.bags.items():
-        record = bag_latest(bag_id, state, state.last_seen[0])
+    for bag_id, facts in oracle.facts.items():
+        time = facts.newest.last_event_time
+        record = bag_latest(facts, time, time)
         expected[bag_id] = tuple(_whole_seconds(getattr(record, name)) for name in _BAG)
     rows = query(f"SELECT bag_id, {', '.join(_BAG)} FROM {{database}}.bag_current")
     comparison.table("bag_current", expected, {row[0]: row[1:] for row in rows})
@@ -109,25 +109,55 @@ _FLIGHT = (
 
 
 def _flights(comparison: Comparison, query: Query, oracle: Oracle, now: datetime) -> None:
-    """The KPI counts of each flight; a flight that departed before anything ran has no row."""
-    rows = query(f"SELECT flight_id, {', '.join(_FLIGHT)} FROM {{database}}.flight_current")
-    found = {row[0]: row[1:] for row in rows if row[0] in oracle.schedules}
+    """The KPI row of each flight that is active, or has departed; of a cancelled one, that there is no more."""
+    rows = query(f"SELECT flight_id, ts, {', '.join(_FLIGHT)} FROM {{database}}.flight_current")
+    found = {row[0]: row[2:] for row in rows}
     expected = {}
-    for flight_id, schedule in oracle.schedules.items():
+    for flight_id, schedule in oracle.schedules().items():
         counts = oracle.counts(flight_id)
-        seen = any(counts.reached(stage) for stage in Stage)
-        ticks = is_active(schedule, now) or (seen and now >= schedule.dep_time)
-        if ticks or flight_id in found:
+        has_departed = schedule.dep_time <= now < schedule.arr_time + RETENTION
+        # One that departed before anything ran, and has no bags, has no row.
+        if is_active(schedule, now) or (has_departed and (counts.bags or flight_id in found)):
             kpi = flight_kpi(schedule, counts, 0, now)
             expected[flight_id] = tuple(_as_float32(_whole_seconds(getattr(kpi, name))) for name in _FLIGHT)
-    comparison.table("flight_current", expected, found)
+    comparison.table("flight_current", expected, {key: row for key, row in found.items() if key in expected})
+    _cancelled(comparison, query, oracle, {row[0]: row[1] for row in rows})
 
 
-def _itineraries(comparison: Comparison, query: Query, oracle: Oracle, now: datetime) -> None:
-    """The journey state of each itinerary that is not over."""
+def _cancelled(comparison: Comparison, query: Query, oracle: Oracle, newest: Mapping[str, datetime]) -> None:
+    """A cancelled flight gets no more rows, once the job has read so: while it is down it cannot."""
+    none = "no row after it was cancelled"
+    slack = PROCESSING * oracle.clock.speed
+    cancelled = oracle.cancelled()
+    suspects = {key: since for key, since in cancelled.items() if key in newest and newest[key] > since + slack}
+    found = dict.fromkeys(cancelled, none)
+    if suspects:
+        came = feed(oracle, ticks(query))
+        for flight_id, since in suspects.items():
+            if came.ran(since, newest[flight_id]):
+                found[flight_id] = f"a row of {newest[flight_id]}, cancelled at {since}"
+    comparison.table("flight_kpis (cancelled)", dict.fromkeys(cancelled, none), found)
+
+
+def _unscheduled(comparison: Comparison, query: Query, oracle: Oracle, now: datetime) -> None:
+    """The flights of the last two days that bags name and no schedule."""
+    expected = {
+        flight_id: ((counts := oracle.counts(flight_id)).bags, counts.events)
+        for flight_id, newest in oracle.unscheduled().items()
+        if now < newest + RETENTION
+    }
+    gone = oracle.unscheduled().keys() - expected.keys()
+    rows = query("SELECT flight_id, bags, events FROM {database}.unscheduled_flight_current")
+    comparison.table("unscheduled_flights", expected, {row[0]: row[1:] for row in rows if row[0] not in gone})
+
+
+def _itineraries(
+    comparison: Comparison, query: Query, oracle: Oracle, itineraries: Mapping[str, ItineraryState]
+) -> None:
+    """The journey state of each itinerary that has not expired, and that one without bags has none any more."""
     expected = {
         key: (s.customer_id, s.bags_total, s.journey_state.value, s.current_leg_index, int(s.risk_flag), s.bags)
-        for key, s in oracle.itineraries(now).items()
+        for key, s in itineraries.items()
     }
     rows = query(
         "SELECT itinerary_id, customer_id, bags_total, journey_state, current_leg_index, risk_flag, details_json "
@@ -135,6 +165,9 @@ def _itineraries(comparison: Comparison, query: Query, oracle: Oracle, now: date
     )
     found = {row[0]: (*row[1:6], _details(row[6])) for row in rows if row[0] in expected}
     comparison.table("itinerary_current", expected, found)
+    left = oracle.left()
+    without = {row[0]: (row[2], row[5], _details(row[6])) for row in rows if row[0] in left}
+    comparison.table("itinerary_current (left)", dict.fromkeys(without, (0, 0, {})), without)
 
 
 def _details(details_json: str) -> object:
@@ -142,44 +175,126 @@ def _details(details_json: str) -> object:
 
 
 def _alerts(comparison: Comparison, query: Query, outputs: Outputs) -> None:
-    """The alerts that follow from the KPI rows are those on the topic and those in the table."""
+    """An alert is on the topic if it follows from a KPI row, and only then; and the table has those of the topic."""
     columns = ", ".join(FlightKpi.__struct_fields__)
     rows = query(
         f"SELECT DISTINCT {columns} FROM {{database}}.flight_kpis "
         f"WHERE ts >= subtractSeconds(bag_cutoff_time, {int(2 * LOW_LOAD_BEFORE_CUTOFF.total_seconds())})"
     )
-    expected: dict[str, object] = {}
-    for row in rows:
-        kpi = FlightKpi(**dict(zip(FlightKpi.__struct_fields__, row, strict=True)))
-        if kpi.ts < kpi.dep_time:
-            expected |= {alert.alert_id: (alert.flight_id, alert.rule_id.value) for alert in evaluate(kpi)}
-    on_topic = {key: (alert.flight_id, alert.rule_id.value) for key, alert in outputs.alerts.items()}
-    comparison.table("alerts (topic)", expected, on_topic)
+    withheld = {row[0] for row in query("SELECT DISTINCT alert_id FROM {database}.withheld_alerts")}
+    kpis = [FlightKpi(**dict(zip(FlightKpi.__struct_fields__, row, strict=True))) for row in rows]
+    on_topic = {alert.alert_id: _flight_and_rule(alert) for alert in outputs.alerts}
+    comparison.table("alerts (topic)", *alerts_that_follow(kpis, withheld, outputs.alerts))
     rows = query("SELECT alert_id, flight_id, rule_id FROM {database}.alert_current")
-    comparison.table("alerts", expected, {row[0]: row[1:] for row in rows})
+    comparison.table("alerts", on_topic, {row[0]: row[1:] for row in rows})
 
 
-def _notifications(comparison: Comparison, query: Query, outputs: Outputs) -> None:
-    """The table holds the notifications of the topic, and each says a change."""
-    expected = {
-        key: (n.itinerary_id, n.journey_state.value, n.previous_state != n.journey_state)
-        for key, n in outputs.notifications.items()
+def alerts_that_follow(
+    kpis: Iterable[FlightKpi], withheld: set[str], raised: Iterable[Alert]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """By alert id: what must be on the topic, and what is; an alert without a KPI row that raises it says so."""
+    possible: set[Alert] = set()
+    expected: dict[str, object] = {}
+    for kpi in kpis:
+        # The table has whole seconds: at that of the departure the flight may be active or not.
+        if kpi.ts <= kpi.dep_time:
+            following = evaluate(kpi)
+            possible.update(following)
+            if kpi.ts < kpi.dep_time:
+                expected.update((alert.alert_id, _flight_and_rule(alert)) for alert in following)
+    found: dict[str, object] = {}
+    for alert in raised:
+        found.setdefault(alert.alert_id, _flight_and_rule(alert))
+        if msgspec.structs.replace(alert, cutoff_time=alert.cutoff_time.replace(microsecond=0)) not in possible:
+            found[alert.alert_id] = f"{alert.loaded} loaded at {alert.now}, which no KPI row says"
+            expected.setdefault(alert.alert_id, None)
+        else:
+            expected.setdefault(alert.alert_id, _flight_and_rule(alert))
+    for alert_id in withheld - found.keys():
+        expected.pop(alert_id, None)
+    return expected, found
+
+
+def _flight_and_rule(alert: Alert) -> tuple[str, str]:
+    return alert.flight_id, alert.rule_id.value
+
+
+def _notifications(
+    comparison: Comparison, query: Query, outputs: Outputs, itineraries: Mapping[str, ItineraryState]
+) -> None:
+    """The table has those of the topic; they are a chain of changes, and the last one says the present state."""
+    on_topic = {
+        one.notification_id: (one.itinerary_id, one.journey_state.value)
+        for chain in outputs.notifications.values()
+        for one in chain
     }
-    rows = query(
-        "SELECT notification_id, itinerary_id, journey_state, "
-        "JSONExtractString(payload_json, 'previous_state') != journey_state FROM {database}.notification_current"
+    rows = query("SELECT notification_id, itinerary_id, journey_state FROM {database}.notification_current")
+    comparison.table("notifications", on_topic, {row[0]: row[1:] for row in rows})
+    found: dict[str, object] = {}
+    for itinerary_id, chain in outputs.notifications.items():
+        found[itinerary_id] = chain_error(chain) or "a chain of changes"
+    comparison.table("notifications (chain)", dict.fromkeys(found, "a chain of changes"), found)
+    last = {key: max(chain, key=lambda one: one.version) for key, chain in outputs.notifications.items()}
+    begin = Notified().journey_state.value
+    comparison.table(
+        "notifications (state)",
+        {key: state.journey_state.value for key, state in itineraries.items()},
+        {key: last[key].journey_state.value if key in last else begin for key in itineraries},
     )
-    comparison.table("notifications", expected, {row[0]: (*row[1:3], bool(row[3])) for row in rows})
 
 
-def _dead_letters(comparison: Comparison, query: Query, oracle: Oracle, outputs: Outputs) -> None:
+def chain_error(notifications: Iterable[Notification]) -> str | None:
+    """What is wrong with the notifications of one itinerary; the same one may be there several times."""
+    states: dict[int, JourneyState] = {0: Notified().journey_state}
+    for one in sorted(notifications, key=lambda one: one.version):
+        name = f"version {one.version} ({one.journey_state})"
+        known = states.get(one.version)
+        if known not in (None, one.journey_state) or one.version == 0:
+            return f"{name} is also {known}"
+        previous = states.get(one.version - 1)
+        if previous is None:
+            return f"{name} has none before it"
+        if one.previous_state is not previous:
+            return f"{name} follows {one.previous_state}, and not {previous}"
+        if one.journey_state is previous:
+            return f"{name} is no change"
+        states[one.version] = one.journey_state
+    return None
+
+
+def _dead_letters(comparison: Comparison, query: Query, outputs: Outputs) -> None:
     """Every record that is not valid is a dead letter, with its reason, and no other is."""
-    comparison.table("dead letters (topic)", oracle.refused, outputs.dead_letters)
     rows = query(
         "SELECT concat(source_topic, '|', toString(source_partition), '|', toString(source_offset)), reason "
         "FROM {database}.dead_letter_current"
     )
-    comparison.table("dead_letters", oracle.refused, {row[0]: row[1] for row in rows})
+    for name, found in (
+        ("dead letters (topic)", outputs.dead_letters),
+        ("dead_letters", {row[0]: row[1] for row in rows}),
+    ):
+        comparison.table(name, *letters_that_follow(outputs, found))
+
+
+def letters_that_follow(outputs: Outputs, found: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """By id the reasons of the dead letters that must be there, and of those that are.
+
+    A record that is not on its topic any more cannot be judged. That our own code has failed is never expected.
+    """
+    reasons = outputs.rejections.reasons
+    expected = {key: reason for key, reason in reasons.items() if not reason.startswith(_INTERNAL)}
+    internal = {key: reason for key, reason in reasons.items() if reason.startswith(_INTERNAL)}
+    judged = {
+        key: reason
+        for key, reason in found.items()
+        if key in reasons or reason.startswith(_INTERNAL) or not outputs.rejections.is_gone(key)
+    }
+    return expected, internal | judged
+
+
+def ticks(query: Query) -> Ticks:
+    """The ticks that have KPI rows, with their freshness."""
+    rows = query("SELECT ts, min(freshness_sec), max(freshness_sec) FROM {database}.flight_kpis GROUP BY ts")
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def missed_ticks(query: Query) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,24 +15,24 @@ from baggage.verify.compare import Query
 
 @dataclass(frozen=True)
 class Score:
-    """Precision and recall of one detector over `true` injected cases and `said` cases."""
+    """Precision and recall of one detector over the cases that were injected and those that it detected."""
 
     detector: str
     of: str
-    true: int
-    said: int
+    injected: int
+    detected: int
     both: int
 
     def __str__(self) -> str:
-        precision = f"{self.both / self.said:.3f}" if self.said else "-"
-        recall = f"{self.both / self.true:.3f}" if self.true else "-"
+        precision = f"{self.both / self.detected:.3f}" if self.detected else "-"
+        recall = f"{self.both / self.injected:.3f}" if self.injected else "-"
         return (
-            f"{self.detector} for {self.of}: precision {precision} ({self.both} of {self.said} said), "
-            f"recall {recall} ({self.both} of {self.true} injected)"
+            f"{self.detector} for {self.of}: precision {precision} ({self.both} of {self.detected} detected), "
+            f"recall {recall} ({self.both} of {self.injected} injected)"
         )
 
 
-def scores(query: Query, truths: Iterable[Truth], assignments: Mapping[str, Assignment], now: datetime) -> list[Score]:
+def scores(query: Query, truths: Iterable[Truth], assignments: Iterable[Assignment], now: datetime) -> list[Score]:
     """Score AT_RISK and DELAYED by missed connections, MISSED_CUTOFF by bags that load late or never.
 
     Only what the pipeline watched counts: flights that had KPI rows before and after their cutoff, and itineraries
@@ -47,7 +47,7 @@ def scores(query: Query, truths: Iterable[Truth], assignments: Mapping[str, Assi
     }
     connecting = {
         assignment.itinerary_id
-        for assignment in assignments.values()
+        for assignment in assignments
         if any(leg.flight_id in watched for leg in assignment.legs[1:])
     }
     happened = [truth for truth in truths if truth.at < now]
@@ -55,8 +55,8 @@ def scores(query: Query, truths: Iterable[Truth], assignments: Mapping[str, Assi
     found = []
     for state in (JourneyState.AT_RISK_FOR_CONNECTION, JourneyState.DELAYED_OR_REROUTED):
         rows = query(f"SELECT DISTINCT itinerary_id FROM {{database}}.itinerary_status WHERE journey_state = '{state}'")
-        said = {row[0] for row in rows}
-        found.append(_score(state, "missed connections", missed & connecting, said & connecting))
+        detected = {row[0] for row in rows}
+        found.append(_score(state, "missed connections", missed & connecting, detected & connecting))
     late = {
         truth.flight_id for truth in happened if truth.injection in (Injection.LATE_LOAD, Injection.MISSED_CONNECTION)
     }
@@ -66,5 +66,5 @@ def scores(query: Query, truths: Iterable[Truth], assignments: Mapping[str, Assi
     return found
 
 
-def _score(detector: str, of: str, true: set[str], said: set[str]) -> Score:
-    return Score(detector, of, len(true), len(said), len(true & said))
+def _score(detector: str, of: str, injected: set[str], detected: set[str]) -> Score:
+    return Score(detector, of, len(injected), len(detected), len(injected & detected))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from baggage.provision.topics import Topic
 from baggage.settings import KafkaSettings
@@ -15,12 +16,13 @@ _BATCH = 10_000
 
 
 class RawRecord(NamedTuple):
-    """A record as it is on its topic."""
+    """A record as it is on its topic; `appended` is the broker's real time when it appended it, UTC."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    appended: datetime
 
 
 class TopicReader:
@@ -51,10 +53,14 @@ class TopicReader:
             for message in self._consumer.consume(_BATCH, timeout=0.2):
                 if message.error():
                     raise RuntimeError(f"cannot read {self.topic.name}: {message.error()}")
-                partition, offset = message.partition(), message.offset()
-                if partition is not None and offset is not None:
-                    self.records.append(RawRecord(partition, offset, message.key(), message.value()))
+                if record := _raw(message):
+                    self.records.append(record)
         return len(self.records) - before
+
+    def drain(self) -> list[RawRecord]:
+        """What was read since the last time, which is not kept here any more."""
+        drained, self.records = self.records, []
+        return drained
 
     def _position(self, partition: int) -> int:
         offset = self._consumer.position([TopicPartition(self.topic.name, partition)])[0].offset
@@ -64,3 +70,11 @@ class TopicReader:
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+
+
+def _raw(message: Message) -> RawRecord | None:
+    partition, offset = message.partition(), message.offset()
+    if partition is None or offset is None:
+        return None
+    appended = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
+    return RawRecord(partition, offset, message.key(), message.value(), appended)

@@ -5,13 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from baggage.domain.alerts import parse_alert
-from baggage.domain.dead_letters import parse_dead_letter
-from baggage.domain.notifications import parse_notification
-from baggage.domain.records import Record
-from baggage.domain.truth import parse_truth
 from baggage.provision.schema import connect
 from baggage.provision.topics import (
     ALERTS,
@@ -25,15 +19,19 @@ from baggage.provision.topics import (
     Topic,
 )
 from baggage.settings import Settings
-from baggage.verify.compare import Comparison, Difference, Outputs, Query, compare, missed_ticks, persistent, querying
+from baggage.verify.compare import Comparison, Difference, Query, compare, missed_ticks, persistent, querying, ticks
 from baggage.verify.oracle import Oracle
+from baggage.verify.outputs import Outputs
+from baggage.verify.rejections import Rejections
 from baggage.verify.score import Score, scores
-from baggage.verify.topics import RawRecord, TopicReader
+from baggage.verify.timeline import conclusions, feed, unjustified
+from baggage.verify.topics import TopicReader
 
 # Late records need the KPI tick after them; the sinks flush every half second.
 _BETWEEN_LOOKS = 2
-
-R = TypeVar("R", bound=Record)
+#: What the jobs wrote is read first: so all that it follows from is read, too.
+_OUTPUTS = (ALERTS, NOTIFICATIONS, DEAD_LETTER, TRUTH)
+_INPUTS = (SCHEDULE, ASSIGNMENT, EVENTS, BAG_LATEST)
 
 
 @dataclass
@@ -41,6 +39,7 @@ class Report:
     """The result: what was compared, what differs for good, and the scores."""
 
     events: int = 0
+    rejected: int = 0
     compared: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     missed_ticks: int = 0
@@ -60,33 +59,20 @@ def verify(settings: Settings, patience: float = 60, progress: Callable[[str], N
     many seconds the differences may not become fewer before they count.
     """
     started = better = time.monotonic()
-    clock = settings.clock.clock()
-    readers = {
-        topic: TopicReader(topic, settings.kafka)
-        for topic in (SCHEDULE, ASSIGNMENT, EVENTS, BAG_LATEST, ALERTS, NOTIFICATIONS, DEAD_LETTER, TRUTH)
-    }
+    clock, rejections = settings.clock.clock(), Rejections()
+    oracle = Oracle(clock, settings.rules.cleared_ends_exception, rejections)
+    outputs = Outputs(rejections)
     report = Report()
+    readers = {topic: TopicReader(topic, settings.kafka) for topic in (*_OUTPUTS, *_INPUTS)}
     try:
         with connect(settings.clickhouse) as client:
             query = querying(client, settings.clickhouse.database)
-            oracle = Oracle()
 
             def looks() -> Iterator[Comparison]:
-                taken = dict.fromkeys(readers, 0)
                 while True:
                     for topic, reader in readers.items():
-                        if came := reader.read():
-                            progress(f"{came:,} records of {topic.name}")
-                    for topic, take in (
-                        (SCHEDULE, oracle.take_schedules),
-                        (ASSIGNMENT, oracle.take_assignments),
-                        (EVENTS, oracle.take_events),
-                        (BAG_LATEST, oracle.take_bag_latest),
-                    ):
-                        records = readers[topic].records
-                        take(records[taken[topic] :])
-                        taken[topic] = len(records)
-                    yield compare(query, oracle, _outputs(readers), clock.now())
+                        _apply(topic, reader, outputs if topic in _OUTPUTS else oracle, progress)
+                    yield compare(query, oracle, outputs, clock.now())
 
             for look, lasting in persistent(looks()):
                 if not report.compared or len(lasting) < len(report.differences):
@@ -96,7 +82,7 @@ def verify(settings: Settings, patience: float = 60, progress: Callable[[str], N
                     break
                 progress(f"{len(lasting)} differences, which may be on their way")
                 time.sleep(_BETWEEN_LOOKS)
-            _finish(report, query, oracle, readers[TRUTH], settings)
+            _finish(report, query, oracle, outputs)
     finally:
         for reader in readers.values():
             reader.close()
@@ -104,24 +90,20 @@ def verify(settings: Settings, patience: float = 60, progress: Callable[[str], N
     return report
 
 
-def _finish(report: Report, query: Query, oracle: Oracle, truth: TopicReader, settings: Settings) -> None:
-    report.events = oracle.events
+def _apply(topic: Topic, reader: TopicReader, to: Oracle | Outputs, progress: Callable[[str], None]) -> None:
+    if came := reader.read():
+        progress(f"{came:,} records of {topic.name}")
+    to.apply(topic, reader.drain())
+
+
+def _finish(report: Report, query: Query, oracle: Oracle, outputs: Outputs) -> None:
+    """What is about the whole past, and does not change while records are on their way."""
+    report.events, report.rejected = oracle.events, len(oracle.rejections)
     report.missed_ticks = missed_ticks(query)
-    truths = [parse_truth(record.key, record.value) for record in truth.records]
-    report.scores = scores(query, truths, oracle.assignments, settings.clock.clock().now())
-
-
-def _outputs(readers: dict[Topic, TopicReader]) -> Outputs:
-    return Outputs(
-        alerts=_parsed(readers[ALERTS].records, parse_alert),
-        notifications=_parsed(readers[NOTIFICATIONS].records, parse_notification),
-        dead_letters={
-            key: letter.reason for key, letter in _parsed(readers[DEAD_LETTER].records, parse_dead_letter).items()
-        },
-    )
-
-
-def _parsed(records: list[RawRecord], parse: Callable[[bytes | None, bytes | None], R]) -> dict[str, R]:
-    """Our own records by key; one that is not valid raises, as it cannot be."""
-    parsed = (parse(record.key, record.value) for record in records)
-    return {record.key(): record for record in parsed}
+    report.compared["conclusions"] = sum(len(of_one_kind) for of_one_kind in conclusions(outputs))
+    report.differences = report.differences + [
+        Difference("conclusions", one.key, one.follows, f"{one.concluded} at {one.at}")
+        for one in unjustified(oracle, outputs, feed(oracle, ticks(query)))
+    ]
+    assignments = [assignment for bag_id in oracle.assignments if (assignment := oracle.assignment(bag_id))]
+    report.scores = scores(query, outputs.truths.values(), assignments, oracle.clock.now())

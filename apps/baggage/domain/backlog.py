@@ -1,0 +1,69 @@
+"""When a job may conclude anything after its start (design: Nothing is concluded from a backlog)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+#: So long an input may bring nothing new until it counts as read.
+QUIET = timedelta(minutes=2)
+#: What has been read may be on its way between operators for so long; less than that is no progress of an input.
+IN_FLIGHT = timedelta(seconds=10)
+
+_LONG = timedelta(minutes=1)
+
+
+@dataclass
+class _Partition:
+    """How far a partition has been read: to `end`, or until a record comes that arrived after the start if None.
+
+    `age` is that of its records when they were read, at its least.
+    """
+
+    end: int | None = None
+    is_read: bool = False
+    age: timedelta = timedelta.max
+    progress_at: datetime | None = None
+
+
+@dataclass
+class Backlog:
+    """What was there when a job started, read bit by bit.
+
+    Where records come all the time, it is read when one has come that arrived after the start; elsewhere when the
+    offset is reached at which the partition ended then. A partition that comes no nearer to the present for two
+    minutes counts as read, too: a feed whose clock is always an hour late must not silence the job. All times are
+    real ones, so that the speed of the clock changes nothing.
+    """
+
+    started: datetime
+    _partitions: dict[tuple[str, int], _Partition] = field(default_factory=dict)
+    _read_at: datetime | None = None
+
+    def expect(self, topic: str, partition: int, end: int | None = None) -> None:
+        """Wait for a partition: to the offset before `end`, 0: there is nothing; None: records come all the time."""
+        self._partitions[topic, partition] = _Partition(end, is_read=end == 0)
+
+    def apply(self, topic: str, partition: int, offset: int, arrived: datetime, now: datetime) -> None:
+        """The record at `offset`, which arrived at `arrived`, has been read."""
+        source = self._partitions.setdefault((topic, partition), _Partition())
+        source.is_read = source.is_read or (arrived >= self.started if source.end is None else offset >= source.end - 1)
+        if source.end is not None or now - arrived <= source.age - IN_FLIGHT:
+            source.age, source.progress_at = now - arrived, now
+
+    def is_read(self, now: datetime) -> bool:
+        """Whether everything that was there at the start has been read, and has come through; then for good."""
+        if self._read_at is None:
+            if not all(self._is_partition_read(source, now) for source in self._partitions.values()):
+                return False
+            self._read_at = now
+        return now >= self._read_at + IN_FLIGHT
+
+    def look_again_at(self, now: datetime) -> datetime:
+        """When to ask again: at times that are the same for all who ask; after a minute less often."""
+        elapsed = now - self.started
+        interval = IN_FLIGHT if elapsed < _LONG else _LONG
+        return self.started + (elapsed // interval + 1) * interval
+
+    def _is_partition_read(self, source: _Partition, now: datetime) -> bool:
+        return source.is_read or now - (source.progress_at or self.started) >= QUIET
