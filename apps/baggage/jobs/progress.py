@@ -137,16 +137,12 @@ def _ends(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[tuple[str, int,
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "progress", "enable.auto.commit": False}
     )
-    ends: list[tuple[str, int, int | None]] = []
+    partitions = [(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
     try:
-        for topic in topics:
-            for partition in range(topic.partitions):
-                try:
-                    low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), _KAFKA_TIMEOUT)
-                    ends.append((topic.name, partition, high if high > low else 0))
-                except KafkaException as error:
-                    logger.warning("end is not known", topic=topic.name, partition=partition, reason=str(error))
-                    ends.append((topic.name, partition, None))
+        offsets = [consumer.get_watermark_offsets(TopicPartition(*known), _KAFKA_TIMEOUT) for known in partitions]
+        return [(*known, high if high > low else 0) for known, (low, high) in zip(partitions, offsets, strict=True)]
+    except KafkaException as error:
+        logger.warning("the ends of the topics are not known", reason=str(error))
+        return [(*known, None) for known in partitions]
     finally:
         consumer.close()
-    return ends
