@@ -152,6 +152,7 @@ bags_latest = parsed(
             "ts": time_texts(),
             "arrived": time_texts(),
             "stage": stage_names,
+            "source": st.integers(0, 2),
             "reached": stage_names,
             "loaded": st.none()
             | st.fixed_dictionaries({"leg_index": legs, "time": time_texts(), "flight_id": flight_ids}),

@@ -11,6 +11,7 @@ import pytest
 
 from baggage.domain.bags import BagFacts, Loading
 from baggage.domain.itineraries import (
+    REMEMBERED,
     WORST_FIRST,
     Itinerary,
     ItineraryNews,
@@ -251,7 +252,9 @@ def test_it_wakes_up_at_the_deadlines_of_its_bags_and_says_what_has_become_of_th
         (cutoff - 45 * MINUTE, S.AT_RISK_FOR_CONNECTION),
         (cutoff, S.DELAYED_OR_REROUTED),
     ]
-    assert now == ONWARD_FLIGHT.arr_time + RETENTION
+    assert now == ONWARD_FLIGHT.arr_time + RETENTION + REMEMBERED, "then nothing need be kept"
+    assert made.is_over(now)
+    assert not made.is_over(now - SECOND)
     assert made.is_expired
     assert made.notified.version == 4
 
@@ -446,7 +449,7 @@ def test_it_expires_48_hours_after_the_last_arrival() -> None:
     expiry = ONWARD_FLIGHT.arr_time + RETENTION
     assert made.evaluate(expiry - timedelta.resolution).wake_up == expiry
     assert not made.is_expired
-    assert made.evaluate(expiry) == ItineraryOutput()
+    assert made.evaluate(expiry) == ItineraryOutput(wake_up=expiry + REMEMBERED)
     assert made.is_expired
 
 

@@ -10,7 +10,8 @@ QUIET = timedelta(minutes=2)
 #: What has been read may be on its way between operators for so long; less than that is no progress of an input.
 IN_FLIGHT = timedelta(seconds=10)
 
-_LONG = timedelta(minutes=1)
+_RETRY_INTERVAL, _LATER_RETRY_INTERVAL = timedelta(seconds=10), timedelta(minutes=1)
+_LATER = timedelta(minutes=10)
 
 
 @dataclass
@@ -60,9 +61,9 @@ class Backlog:
         return now >= self._read_at + IN_FLIGHT
 
     def look_again_at(self, now: datetime) -> datetime:
-        """When to ask again: at times that are the same for all who ask; after a minute less often."""
+        """When to ask again: at times that are the same for all who ask; after some minutes less often."""
         elapsed = now - self.started
-        interval = IN_FLIGHT if elapsed < _LONG else _LONG
+        interval = _RETRY_INTERVAL if elapsed < _LATER else _LATER_RETRY_INTERVAL
         return self.started + (elapsed // interval + 1) * interval
 
     def _is_partition_read(self, source: _Partition, now: datetime) -> bool:

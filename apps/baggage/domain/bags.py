@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from baggage.domain.events import BaggageEvent
-from baggage.domain.records import Airport, FlightId, LegIndex, Record, RecordError, Text, Time, parser
+from baggage.domain.records import Airport, Count, FlightId, LegIndex, Record, RecordError, Text, Time, parser
 from baggage.domain.stages import EventType, Stage, stage_of
 
 #: The texts of facts begin with a sort key, whose parts have these lengths: the leg, and a time in microseconds.
@@ -195,7 +195,8 @@ class BagLatest(Record, frozen=True, kw_only=True):
     """A record of baggage.bag.latest.v1, and a row of bag_latest: the state of a bag, and the facts behind it.
 
     `ts` is when the newest of its events was processed, `arrived` when it had come by the clocks of both its sender
-    and the broker, `stage` where the bag is, `reached` the furthest that it was.
+    and the broker, `stage` where the bag is, `reached` the furthest that it was, and `source`
+    the partition of its events.
     """
 
     ts: Time
@@ -206,6 +207,7 @@ class BagLatest(Record, frozen=True, kw_only=True):
     removed: Removal | None
     alarmed: Time | None
     cleared: Time | None
+    source: Count
     leg_index: LegIndex
     last_event_time: Time
     flight_id: FlightId
@@ -247,7 +249,7 @@ class BagLatest(Record, frozen=True, kw_only=True):
         )
 
 
-def bag_latest(facts: BagFacts, arrived: datetime, now: datetime) -> BagLatest:
+def bag_latest(facts: BagFacts, arrived: datetime, now: datetime, source: int = 0) -> BagLatest:
     """The record that says the state of a bag."""
     newest = facts.newest
     return BagLatest(
@@ -259,6 +261,7 @@ def bag_latest(facts: BagFacts, arrived: datetime, now: datetime) -> BagLatest:
         removed=facts.removed,
         alarmed=facts.alarmed,
         cleared=facts.cleared,
+        source=source,
         leg_index=newest.leg_index,
         last_event_time=newest.last_event_time,
         flight_id=newest.flight_id,

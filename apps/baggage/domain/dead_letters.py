@@ -10,6 +10,10 @@ from baggage.domain.records import Count, Record, RecordError, Text, Time, parse
 _MAX_SHOWN = 1000
 
 
+#: What a dead letter holds of a bad record. A broker limits what was compressed, so a record may be far larger.
+MAX_KEY_BYTES, MAX_VALUE_BYTES = 256 * 1024, 2 * 1024 * 1024
+
+
 class DeadLetter(Record, frozen=True, kw_only=True):
     """A record of baggage.dead-letter.v1; key and value of the bad record are in base64, as they may be any bytes."""
 
@@ -41,16 +45,19 @@ def dead_letter(
     error: RecordError,
     now: datetime,
 ) -> DeadLetter:
-    """The dead letter for a record that was refused with `error`."""
+    """The dead letter for a record that was rejected with `error`: whole, up to what fits into a message."""
+    reason = error.reason
+    if len(key or b"") > MAX_KEY_BYTES or len(value or b"") > MAX_VALUE_BYTES:
+        reason += f"; cut to {MAX_VALUE_BYTES} bytes, the key to {MAX_KEY_BYTES}"
     return DeadLetter(
         ts=now,
         source_topic=topic,
         source_partition=partition,
         source_offset=offset,
         field=_shown(error.field),
-        reason=_shown(error.reason),
-        key_base64=_base64(key),
-        value_base64=_base64(value),
+        reason=_shown(reason),
+        key_base64=_base64(key, MAX_KEY_BYTES),
+        value_base64=_base64(value, MAX_VALUE_BYTES),
     )
 
 
@@ -59,8 +66,8 @@ def _shown(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)[:_MAX_SHOWN]
 
 
-def _base64(content: bytes | None) -> str | None:
-    return None if content is None else base64.b64encode(content).decode()
+def _base64(content: bytes | None, max_bytes: int) -> str | None:
+    return None if content is None else base64.b64encode(content[:max_bytes]).decode()
 
 
 parse_dead_letter = parser(DeadLetter, max_bytes=4 * 1024 * 1024)

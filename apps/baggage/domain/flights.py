@@ -89,11 +89,13 @@ class Flight(msgspec.Struct):
         """Take a report. What is due is emitted first: a tick never knows what came after it."""
         before = self.evaluate(conditions) if self.updated_at else FlightOutput()
         next_tick = tick_at_or_after(conditions.now + timedelta.resolution)
-        if report.news != self.news:
+        # Joined, as what SQL holds of a schedule may expire before the flight does.
+        news = max(filter(None, (self.news, report.news)), key=lambda known: known.offset, default=None)
+        if news != self.news:
             # Ticks of the past are not made up for under another schedule, and no tick comes twice.
             self.next_tick = next_tick if self.has_rows else None
-        is_new = (report.counts.by_stage(), report.news) != (self.counts.by_stage(), self.news)
-        self.counts, self.news, self.updated_at = report.counts, report.news, conditions.now
+        is_new = (report.counts.by_stage(), news) != (self.counts.by_stage(), self.news)
+        self.counts, self.news, self.updated_at = report.counts, news, conditions.now
         if is_new and (self.has_rows or report.counts.bags):
             # Where it has departed: its last row must have its late scans.
             self.last_row_at = next_tick

@@ -29,6 +29,8 @@ WORST_FIRST = (
 )
 _SEVERITY_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _ROW_INTERVAL = timedelta(seconds=1)
+#: An expired itinerary keeps what was notified for this long, longer than the topics of events and notifications do.
+REMEMBERED = timedelta(days=14)
 
 
 class ItineraryState(msgspec.Struct, frozen=True):
@@ -126,7 +128,8 @@ class Itinerary(msgspec.Struct):
 
     `bags` are all that were ever assigned to it: those whose newest assignment names it are its own. `updated_at` is
     its last news, `last_arrival` the latest arrival that a schedule ever gave its flights. An itinerary that has
-    expired keeps what was notified, so that versions never start again, and takes no more news.
+    expired keeps what was notified, so that versions never start again, and the offsets of the assignments of its
+    `former_bags`: only a newer assignment brings it back.
     """
 
     itinerary_id: str
@@ -137,7 +140,7 @@ class Itinerary(msgspec.Struct):
     emitted_at: datetime | None = None
     updated_at: datetime | None = None
     last_arrival: datetime | None = None
-    newest_assignment: int = -1
+    former_bags: dict[str, int] = {}
     is_expired: bool = False
 
     def apply(self, news: ItineraryNews, now: datetime) -> bool:
@@ -147,27 +150,31 @@ class Itinerary(msgspec.Struct):
                 return False
             self.notified = news.notified
         if self.is_expired:
-            if news.assigned is None or news.assigned.offset <= self.newest_assignment:
+            if news.assigned is None or news.assigned.offset <= self.former_bags.get(news.bag_id, -1):
                 return news.notified is not None
             self.is_expired = False
         if news.bag_id:
             bag = self.bags.setdefault(news.bag_id, _Bag())
             if news.facts:
                 bag.facts = bag.facts.join(news.facts) if bag.facts else news.facts
-            if news.assigned:
-                self.newest_assignment = max(self.newest_assignment, news.assigned.offset)
             if news.assigned and (bag.assigned is None or news.assigned.offset >= bag.assigned.offset):
                 bag.assigned = news.assigned
         if news.flight:
-            if news.flight.schedule:
-                arrival = news.flight.schedule.arr_time
-                self.last_arrival = max(self.last_arrival, arrival) if self.last_arrival else arrival
+            arrival = news.flight.schedule.arr_time if news.flight.schedule else None
             known = self.flights.get(news.flight_id)
-            if known and known.offset >= news.flight.offset:
+            is_later = arrival is not None and (self.last_arrival is None or arrival > self.last_arrival)
+            if known and known.offset >= news.flight.offset and not is_later:
                 return False
-            self.flights[news.flight_id] = news.flight
+            if is_later:
+                self.last_arrival = arrival
+            if known is None or known.offset < news.flight.offset:
+                self.flights[news.flight_id] = news.flight
         self.updated_at = now
         return True
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it expired so long ago that nothing of it can come any more, and nothing need be kept."""
+        return self.is_expired and self.updated_at is not None and now >= self.updated_at + REMEMBERED
 
     def evaluate(self, now: datetime, *, cleared_ends_exception: bool = False) -> ItineraryOutput:
         """What has changed by `now`, which is emitted once: a row, and a notification of another journey state."""
@@ -175,8 +182,8 @@ class Itinerary(msgspec.Struct):
             return ItineraryOutput()
         expiry = self._expiry()
         if expiry and now >= expiry:
-            self._expire()
-            return ItineraryOutput()
+            self._expire(now)
+            return ItineraryOutput(wake_up=now + REMEMBERED)
         journeys = self._journeys(cleared_ends_exception)
         deadlines = [deadline for journey in journeys.values() if (deadline := journey.next_deadline(now))]
         wake_up = min([*deadlines, *([expiry] if expiry else [])], default=None)
@@ -251,6 +258,7 @@ class Itinerary(msgspec.Struct):
         last = max((time for time in times if time), default=None)
         return last + RETENTION if last else None
 
-    def _expire(self) -> None:
-        self.is_expired = True
+    def _expire(self, now: datetime) -> None:
+        self.former_bags |= {bag_id: bag.assigned.offset for bag_id, bag in self.bags.items() if bag.assigned}
         self.bags, self.flights, self.emitted = {}, {}, None
+        self.is_expired, self.updated_at = True, now

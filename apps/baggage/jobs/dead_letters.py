@@ -31,7 +31,11 @@ def operator_failure(operator: str, key: str, value: str, error: Exception, now:
     """
     logger.error("operator failed", operator=operator, key=key, value=value, exc_info=error)
     offset = int(datetime.now(UTC).timestamp() * 1_000_000)
-    return dead_letter(operator, 0, offset, key.encode(), value.encode(), internal_error(error), now).to_json().decode()
+    return (
+        dead_letter(operator, 0, offset, key.encode(), (value or "").encode(), internal_error(error), now)
+        .to_json()
+        .decode()
+    )
 
 
 def dead_letters_of_topics(

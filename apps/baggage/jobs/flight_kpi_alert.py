@@ -126,7 +126,7 @@ class FlightOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         """Declare the state."""
         log.configure()
         self._flights = KeyedValues(runtime_context, "flight", Flight)
-        self._progress = ProgressTracker(self._clock, self._kafka, EVENTS, (SCHEDULE,))
+        self._progress = ProgressTracker(self._clock, self._kafka, EVENTS, EVENTS.partitions, (SCHEDULE,))
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
         """Take the progress of an input."""

@@ -28,7 +28,7 @@ from baggage.jobs.readers import AssignmentReader, BagReader, NotificationReader
 from baggage.jobs.sinks import RECORD, results_to_clickhouse, results_to_topic, results_type, to_clickhouse
 from baggage.jobs.sources import changes, keyed, read_topic, stream
 from baggage.jobs.timers import millis
-from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, NOTIFICATIONS, SCHEDULE
+from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, EVENTS, NOTIFICATIONS, SCHEDULE
 from baggage.settings import KafkaSettings, RulesSettings, Settings
 
 NAME = names.ITINERARY_STATUS
@@ -49,10 +49,10 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     read_topic(tables, ASSIGNMENT, AssignmentReader(clock), "assignments", settings, NAME)
     read_topic(tables, SCHEDULE, ScheduleReader(clock), "schedules", settings, NAME)
     read_topic(tables, NOTIFICATIONS, NotificationReader(clock), "notified", settings, NAME)
-    news = changes(tables, BAGS).union(stream(tables, MOVES), stream(tables, FLIGHTS), changes(tables, NOTIFIED))
+    news = changes(tables, BAGS).union(stream(tables, MOVES), changes(tables, FLIGHTS), changes(tables, NOTIFIED))
     results = (
         keyed(news)
-        .connect(progress(tables, ("bags", "assignments", "schedules", "notified")))
+        .connect(progress(tables, ("assignments", "schedules", "notified"), ("bags",)))
         .process(ItineraryOperator(clock, settings.kafka, settings.rules), results_type(ItineraryResult._fields))
         .name("itinerary states and notifications")
         .uid("itinerary-status")
@@ -95,17 +95,21 @@ MOVES = f"""
         AND (moved.itinerary_id IS NULL OR moved.itinerary_id <> former.itinerary_id)
         AND moved.rejected_reason IS NULL"""
 
-#: `ItineraryNews` of a flight, for every itinerary that a bag with that flight was assigned to.
+#: `ItineraryNews` of a flight, for every itinerary that a bag with that flight was assigned to: of its newest schedule,
+#: and once for all bags of the itinerary.
 FLIGHTS = f"""
     SELECT leg.itinerary_id AS k,
-        '{{"flight_id":' || JSON_STRING(leg.flight_id) || ',"flight":' || {news_json("schedules.news")} || '}}' AS v,
-        leg.flight_id AS id
+        '{{"flight_id":' || JSON_STRING(leg.flight_id) || ',"flight":' || {news_json("newest.news")} || '}}' AS v,
+        leg.id
     FROM (
-        SELECT itinerary_id, flight_id
+        SELECT itinerary_id || ' ' || flight_id AS id, MAX(itinerary_id) AS itinerary_id, MAX(flight_id) AS flight_id
         FROM assignments CROSS JOIN UNNEST(flights) AS flight (flight_id)
         WHERE rejected_reason IS NULL
+        GROUP BY itinerary_id || ' ' || flight_id
     ) AS leg
-    JOIN schedules ON schedules.flight_id = leg.flight_id"""
+    JOIN (
+        SELECT flight_id, MAX(news) AS news FROM schedules WHERE rejected_reason IS NULL GROUP BY flight_id
+    ) AS newest ON newest.flight_id = leg.flight_id"""
 
 #: `ItineraryNews` of what was notified of an itinerary last.
 NOTIFIED = f"""
@@ -133,7 +137,9 @@ class ItineraryOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         """Declare the state."""
         log.configure()
         self._itineraries = KeyedValues(runtime_context, "itinerary", Itinerary)
-        self._progress = ProgressTracker(self._clock, self._kafka, BAG_LATEST, (ASSIGNMENT, SCHEDULE, NOTIFICATIONS))
+        self._progress = ProgressTracker(
+            self._clock, self._kafka, BAG_LATEST, EVENTS.partitions, (ASSIGNMENT, SCHEDULE, NOTIFICATIONS)
+        )
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
         """Take the progress of an input."""
@@ -174,7 +180,10 @@ class ItineraryOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             return
         cleared_ends_exception = self._rules.cleared_ends_exception
         output = itinerary.evaluate(self._clock.now(), cleared_ends_exception=cleared_ends_exception)
-        self._itineraries.put(itinerary.itinerary_id, itinerary)
+        if itinerary.is_over(self._clock.now()):
+            self._itineraries.clear(itinerary.itinerary_id)
+        else:
+            self._itineraries.put(itinerary.itinerary_id, itinerary)
         if output.wake_up:
             self._wake_up(self._clock.real(output.wake_up), ctx)
         if output.status or output.notification:

@@ -50,12 +50,18 @@ class Progress(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Progress).decode
 
 
-def progress(tables: StreamTableEnvironment, views: Iterable[str]) -> BroadcastStream:
-    """The progress of these views of `read_topic`, for `ProgressTracker.apply`."""
+def progress(tables: StreamTableEnvironment, views: Iterable[str], derived: Iterable[str] = ()) -> BroadcastStream:
+    """The progress of these views of `read_topic`, for `ProgressTracker.apply`.
+
+    In the records of the `derived` ones `source` is the partition of the events that they are made of. These are what
+    has been read or not, and all of them come in each partition of the topic itself.
+    """
+    partitions = dict.fromkeys(views, "`partition`") | dict.fromkeys(derived, "CAST(source AS INT)")
     records = " UNION ALL ".join(
-        f"SELECT topic || '|' || CAST(`partition` AS STRING) AS id, topic, `partition`, `offset`, arrived, "
-        f"CASE WHEN rejected_reason IS NULL THEN appended END AS appended FROM {view}"
-        for view in views
+        f"SELECT topic || '|' || CAST({partition} AS STRING) AS id, topic, {partition} AS `partition`, `offset`, "
+        f"arrived, CASE WHEN rejected_reason IS NULL THEN appended END AS appended "
+        f"FROM {view} WHERE {partition} IS NOT NULL"
+        for view, partition in partitions.items()
     )
     time_format = "yyyy-MM-dd''T''HH:mm:ss.SSS''Z''"
     newest = changes(
@@ -78,19 +84,22 @@ def progress(tables: StreamTableEnvironment, views: Iterable[str]) -> BroadcastS
 class ProgressTracker:
     """The progress of all inputs, as an operator of one subtask knows it since its start.
 
-    To `continuous` records come all the time; of `others` everything is to be read that was there at the start.
+    `continuous` receives records all the time, of so many `partitions`; `others` must be read up to where they ended at
+    the start.
     """
 
-    def __init__(self, clock: Clock, kafka: KafkaSettings, continuous: Topic, others: Iterable[Topic]) -> None:
+    def __init__(
+        self, clock: Clock, kafka: KafkaSettings, continuous: Topic, partitions: int, others: Iterable[Topic]
+    ) -> None:
         self._clock = clock
         self._started = datetime.now(UTC)
         self._backlog = Backlog(self._started)
-        for partition in range(continuous.partitions):
+        for partition in range(partitions):
             self._backlog.expect(continuous.name, partition)
         for topic, partition, end in _ends(kafka, others):
             self._backlog.expect(topic, partition, end)
         # When the broker appended the newest event that was processed.
-        self._newest = self._started
+        self._newest: datetime | None = None
         self._is_restored = False
 
     def apply(self, value: str, state: BroadcastState) -> None:
@@ -107,7 +116,7 @@ class ProgressTracker:
         self._is_restored = True
         before = [_decode(value) for _, value in state.items()]
         appended = [known.appended for known in before if known.topic == EVENTS.name and known.appended]
-        self._newest = max(appended, default=self._newest)
+        self._newest = max(appended, default=None)
         for known in before:
             self._apply(known)
 
@@ -115,7 +124,7 @@ class ProgressTracker:
         arrived = self._clock.real(progress.arrived) if progress.arrived else datetime.fromtimestamp(0, UTC)
         self._backlog.apply(progress.topic, progress.partition, progress.offset, arrived, datetime.now(UTC))
         if progress.topic == EVENTS.name and progress.appended:
-            self._newest = max(self._newest, progress.appended)
+            self._newest = max(self._newest or progress.appended, progress.appended)
 
     def is_backlog_read(self, state: ReadOnlyBroadcastState) -> bool:
         """Whether anything may be concluded."""
@@ -129,7 +138,7 @@ class ProgressTracker:
     def freshness_sec(self, state: ReadOnlyBroadcastState) -> int:
         """How stale the pipeline is, in seconds of its time; before the first event, since the operator's start."""
         self._restore(state)
-        return freshness(self._clock.at(self._newest), self._clock.now())
+        return freshness(self._clock.at(self._newest or self._started), self._clock.now())
 
 
 def _ends(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[tuple[str, int, int | None]]:

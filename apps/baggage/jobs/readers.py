@@ -113,14 +113,15 @@ class EventReader(Reader):
 class BagReader(Reader):
     """baggage.bag.latest.v1: the facts of a bag, as texts; nothing of a tombstone."""
 
-    texts = ("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived")
+    texts = ("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "source")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The facts of one bag."""
         if record.value is None:
             return (None,) * len(self.texts)
         latest = parse_bag_latest(record.key, record.value)
-        return latest.bag_id, *_texts(latest.facts), time_text(min(latest.arrived, record.appended))
+        arrived = time_text(min(latest.arrived, record.appended))
+        return latest.bag_id, *_texts(latest.facts), arrived, str(latest.source)
 
 
 class ScheduleReader(Reader):

@@ -35,7 +35,8 @@ def _progress(what: str) -> None:
 def main() -> None:
     """Verify and report."""
     parser = argparse.ArgumentParser(prog="python -m baggage.verify", description=__doc__)
-    parser.add_argument("--patience", type=float, default=60, help="seconds without fewer differences; default: 60")
+    # A job that has just started may conclude nothing for two minutes.
+    parser.add_argument("--patience", type=float, default=150, help="seconds without fewer differences; default: 150")
     arguments = parser.parse_args()
     try:
         report = verify(Settings(), arguments.patience, _progress)
