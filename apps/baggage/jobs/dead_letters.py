@@ -10,12 +10,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import structlog
-from pyflink.table import DataTypes, StatementSet, StreamTableEnvironment
+from pyflink.table import StatementSet, StreamTableEnvironment
 from pyflink.table.udf import udf
 
 from baggage.domain.dead_letters import DeadLetter, dead_letter, internal_error
-from baggage.jobs.readers import DeadLetterWriter
-from baggage.jobs.sinks import clickhouse_from_topic, to_topic
+from baggage.jobs.readers import DeadLetterWriter, row_of
+from baggage.jobs.sinks import clickhouse_from_topic, results_to_topic, to_topic
 from baggage.provision.topics import DEAD_LETTER
 from baggage.settings import Settings
 
@@ -42,20 +42,19 @@ def dead_letters_of_topics(
     tables: StreamTableEnvironment, statements: StatementSet, views: tuple[str, ...], settings: Settings
 ) -> None:
     """Write what the readers of these views rejected to the topic of dead letters."""
-    columns = DeadLetterWriter.columns()
-    row = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in columns.items()])
-    tables.create_temporary_function("dead_letter", udf(DeadLetterWriter(settings.clock.clock()), result_type=row))
+    writer = udf(DeadLetterWriter(settings.clock.clock()), result_type=row_of(DeadLetterWriter.columns()))
+    tables.create_temporary_function("dead_letter", writer)
     rejected = " UNION ALL ".join(
         f"SELECT topic, `partition`, `offset`, k, v, rejected_field, rejected_reason FROM {view} "
         "WHERE rejected_reason IS NOT NULL"
         for view in views
     )
-    letters = tables.sql_query(f"""
+    letters = f"""
         SELECT written.letter.k, written.letter.v
         FROM (
             SELECT dead_letter(topic, `partition`, `offset`, k, v, rejected_field, rejected_reason) AS letter
             FROM ({rejected})
-        ) AS written""")
+        ) AS written"""
     to_topic(tables, statements, DEAD_LETTER, letters, settings)
 
 
@@ -63,10 +62,8 @@ def dead_letters_of_operator(
     tables: StreamTableEnvironment, statements: StatementSet, results: str, settings: Settings
 ) -> None:
     """Write the column `dead_letter` of an operator's results to the topic of dead letters."""
-    parts = (f"JSON_VALUE(dead_letter, '$.source_{part}')" for part in ("topic", "partition", "offset"))
-    key = " || '|' || ".join(parts)
-    letters = f"SELECT {key}, dead_letter FROM {results} WHERE dead_letter IS NOT NULL"
-    to_topic(tables, statements, DEAD_LETTER, tables.sql_query(letters), settings)
+    id_fields = ("source_topic", "source_partition", "source_offset")
+    results_to_topic(tables, statements, results, "dead_letter", DEAD_LETTER, id_fields, settings)
 
 
 def dead_letters_to_clickhouse(tables: StreamTableEnvironment, settings: Settings, group: str) -> None:

@@ -7,29 +7,24 @@ flight's schedule -> an operator that ticks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import msgspec
-from pyflink.common import Row
-from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext
 from pyflink.table import StreamTableEnvironment
 
-from baggage import log
 from baggage.clock import Clock
 from baggage.domain.alerts import Alert
 from baggage.domain.flights import Conditions, Flight, FlightOutput, FlightReport
-from baggage.domain.records import Record
 from baggage.domain.stages import Stage
 from baggage.jobs import names
-from baggage.jobs.dead_letters import dead_letters_of_operator, dead_letters_of_topics, operator_failure
+from baggage.jobs.dead_letters import dead_letters_of_operator, dead_letters_of_topics
 from baggage.jobs.facts import STAGE_NUMBER, news_json
-from baggage.jobs.keyed_values import KeyedValues
-from baggage.jobs.progress import PROGRESS, ProgressTracker, progress
+from baggage.jobs.operators import Context, StateMachineOperator, json_text
+from baggage.jobs.progress import ProgressTracker, progress
 from baggage.jobs.readers import EventReader, ScheduleReader
 from baggage.jobs.sinks import clickhouse_from_topic, results_to_clickhouse, results_to_topic, results_type
 from baggage.jobs.sources import changes, keyed, read_topic
-from baggage.jobs.timers import millis
 from baggage.provision.topics import ALERTS, EVENTS, SCHEDULE
 from baggage.settings import KafkaSettings, Settings
 
@@ -43,7 +38,6 @@ UNSCHEDULED_TABLE = "unscheduled_flights"
 
 # A restart makes up for the ticks of an outage of up to this real time.
 _CATCH_UP = timedelta(minutes=2)
-_RETRY = timedelta(minutes=1)
 
 _decode = msgspec.json.Decoder(FlightReport).decode
 
@@ -66,7 +60,7 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     results_to_clickhouse(tables, "results", "withheld", WITHHELD_TABLE, settings)
     results_to_clickhouse(tables, "results", "unscheduled", UNSCHEDULED_TABLE, settings)
     statements = tables.create_statement_set()
-    results_to_topic(tables, statements, "results", "alert", ALERTS, "alert_id", settings)
+    results_to_topic(tables, statements, "results", "alert", ALERTS, ("alert_id",), settings)
     dead_letters_of_topics(tables, statements, ("schedules",), settings)
     dead_letters_of_operator(tables, statements, "results", settings)
     statements.attach_as_datastream()
@@ -116,80 +110,46 @@ class FlightResult(NamedTuple):
     dead_letter: str | None = None
 
 
-class FlightOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
-    """Keyed by flight: keeps a `Flight` for each, which says what to emit and when to wake up."""
+class FlightOperator(StateMachineOperator[Flight]):
+    """Keyed by flight: takes each `FlightReport`, and emits what is due."""
+
+    job, state, kept, results = NAME, "flight", Flight, FlightResult
 
     def __init__(self, clock: Clock, kafka: KafkaSettings) -> None:
-        self._clock, self._kafka = clock, kafka
+        super().__init__(clock)
+        self._kafka = kafka
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        """Declare the state."""
-        log.configure()
-        self._flights = KeyedValues(runtime_context, "flight", Flight)
-        self._progress = ProgressTracker(self._clock, self._kafka, EVENTS, EVENTS.partitions, (SCHEDULE,))
+    def track_progress(self) -> ProgressTracker:
+        """Scans come all the time; the schedules that were there are to be read first."""
+        return ProgressTracker(self._clock, self._kafka, EVENTS, EVENTS.partitions, (SCHEDULE,))
 
-    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
-        """Take the progress of an input."""
-        self._progress.apply(value[1], ctx.get_broadcast_state(PROGRESS))
-        yield from ()
-
-    def process_element(self, value: str, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+    def apply(self, key: str, value: str, ctx: Context) -> Iterator[FlightResult]:
         """Take a `FlightReport`."""
-        flight_id: str = ctx.get_current_key()
-        try:
-            flight = self._flights.get(flight_id) or Flight(flight_id)
-            output = flight.apply(_decode(value), self._conditions(ctx))
-            emitted = list(self._finish(flight, output, ctx))
-        except Exception as error:
-            emitted = [self._failure(flight_id, value, error)]
-        yield from (Row(*result) for result in emitted)
+        flight = self._kept.get(key) or Flight(key)
+        yield from self._finish(flight, flight.apply(_decode(value), self._conditions(ctx)), ctx)
 
-    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Emit what is due; a timer only wakes the flight up."""
-        flight_id: str = ctx.get_current_key()
-        try:
-            flight = self._flights.get(flight_id)
-            if flight is None:
-                return
-            emitted = list(self._finish(flight, flight.evaluate(self._conditions(ctx)), ctx))
-        except Exception as error:
-            emitted = [self._failure(flight_id, "", error)]
-            ctx.timer_service().register_processing_time_timer(millis(datetime.now(UTC) + _RETRY))
-        yield from (Row(*result) for result in emitted)
+    def wake(self, kept: Flight, ctx: Context) -> Iterator[FlightResult]:
+        """Emit what is due."""
+        yield from self._finish(kept, kept.evaluate(self._conditions(ctx)), ctx)
 
-    def _conditions(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Conditions:
-        progress = ctx.get_broadcast_state(PROGRESS)
+    def _conditions(self, ctx: Context) -> Conditions:
         return Conditions(
             now=self._clock.now(),
-            freshness_sec=self._progress.freshness_sec(progress),
-            backlog_is_read=self._progress.is_backlog_read(progress),
+            freshness_sec=self._progress.freshness_sec(ctx),
+            backlog_is_read=self._progress.is_backlog_read(ctx),
             catch_up=_CATCH_UP * self._clock.speed,
         )
 
-    def _finish(
-        self, flight: Flight, output: FlightOutput, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
-    ) -> Iterator[FlightResult]:
+    def _finish(self, flight: Flight, output: FlightOutput, ctx: Context) -> Iterator[FlightResult]:
         """Store the flight, set its timer, and emit."""
         if flight.is_expired(self._clock.now()):
-            self._flights.clear(flight.flight_id)
+            self._kept.clear(flight.flight_id)
         else:
-            self._flights.put(flight.flight_id, flight)
+            self._kept.put(flight.flight_id, flight)
         if output.wake_up:
-            ctx.timer_service().register_processing_time_timer(millis(self._clock.real(output.wake_up)))
-        for kpi in output.kpis:
-            yield FlightResult(kpi=_json(kpi))
-        for alert in output.alerts:
-            yield FlightResult(alert=_json(alert))
-        for alert in output.withheld:
-            yield FlightResult(withheld=_json(alert))
+            self.wake_up(self._clock.real(output.wake_up), ctx)
+        yield from (FlightResult(kpi=json_text(kpi)) for kpi in output.kpis)
+        yield from (FlightResult(alert=json_text(alert)) for alert in output.alerts)
+        yield from (FlightResult(withheld=json_text(alert)) for alert in output.withheld)
         if output.unscheduled:
-            yield FlightResult(unscheduled=_json(output.unscheduled))
-
-    def _failure(self, flight_id: str, value: str, error: Exception) -> FlightResult:
-        """Give up the change, and make the dead letter that says so."""
-        self._flights.forget(flight_id)
-        return FlightResult(dead_letter=operator_failure(NAME, flight_id, value, error, self._clock.now()))
-
-
-def _json(record: Record) -> str:
-    return record.to_json().decode()
+            yield FlightResult(unscheduled=json_text(output.unscheduled))

@@ -7,27 +7,21 @@ schedules of its flights and what was notified of it before -> an operator that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
-from pyflink.common import Row
-from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext
 from pyflink.table import StreamTableEnvironment
 
-from baggage import log
 from baggage.clock import Clock
 from baggage.domain.itineraries import Itinerary, ItineraryNews
-from baggage.domain.records import Record
 from baggage.jobs import names
-from baggage.jobs.dead_letters import dead_letters_of_operator, dead_letters_of_topics, operator_failure
+from baggage.jobs.dead_letters import dead_letters_of_operator, dead_letters_of_topics
 from baggage.jobs.facts import FACTS, JOINED_FACTS, NO_FACTS, after_order, facts_json, news_json
-from baggage.jobs.keyed_values import KeyedValues
-from baggage.jobs.progress import PROGRESS, ProgressTracker, progress
+from baggage.jobs.operators import Context, StateMachineOperator, json_text
+from baggage.jobs.progress import ProgressTracker, progress
 from baggage.jobs.readers import AssignmentReader, BagReader, NotificationReader, ScheduleReader
 from baggage.jobs.sinks import RECORD, results_to_clickhouse, results_to_topic, results_type, to_clickhouse
 from baggage.jobs.sources import changes, keyed, read_topic, stream
-from baggage.jobs.timers import millis
 from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, EVENTS, NOTIFICATIONS, SCHEDULE
 from baggage.settings import KafkaSettings, RulesSettings, Settings
 
@@ -36,8 +30,6 @@ NAME = names.ITINERARY_STATUS
 STATE_VERSION = 1
 STATUS_TABLE = "itinerary_status"
 NOTIFICATION_TABLE = "notifications"
-
-_RETRY = timedelta(minutes=1)
 
 _decode = msgspec.json.Decoder(ItineraryNews).decode
 
@@ -60,7 +52,7 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     tables.create_temporary_view("results", tables.from_data_stream(results))
     results_to_clickhouse(tables, "results", "status", STATUS_TABLE, settings)
     statements = tables.create_statement_set()
-    results_to_topic(tables, statements, "results", "notification", NOTIFICATIONS, "notification_id", settings)
+    results_to_topic(tables, statements, "results", "notification", NOTIFICATIONS, ("notification_id",), settings)
     dead_letters_of_topics(tables, statements, ("bags", "assignments", "notified"), settings)
     dead_letters_of_operator(tables, statements, "results", settings)
     statements.attach_as_datastream()
@@ -127,77 +119,41 @@ class ItineraryResult(NamedTuple):
     dead_letter: str | None = None
 
 
-class ItineraryOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
-    """Keyed by itinerary: keeps an `Itinerary` for each, which says what to emit and when to wake up."""
+class ItineraryOperator(StateMachineOperator[Itinerary]):
+    """Keyed by itinerary: takes `ItineraryNews`, and looks at the rules when there is any or a deadline has passed."""
+
+    job, state, kept, results = NAME, "itinerary", Itinerary, ItineraryResult
 
     def __init__(self, clock: Clock, kafka: KafkaSettings, rules: RulesSettings) -> None:
-        self._clock, self._kafka, self._rules = clock, kafka, rules
+        super().__init__(clock)
+        self._kafka, self._rules = kafka, rules
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        """Declare the state."""
-        log.configure()
-        self._itineraries = KeyedValues(runtime_context, "itinerary", Itinerary)
-        self._progress = ProgressTracker(
-            self._clock, self._kafka, BAG_LATEST, EVENTS.partitions, (ASSIGNMENT, SCHEDULE, NOTIFICATIONS)
-        )
+    def track_progress(self) -> ProgressTracker:
+        """Bags come all the time, by partition of their events; all else that was there is to be read first."""
+        others = (ASSIGNMENT, SCHEDULE, NOTIFICATIONS)
+        return ProgressTracker(self._clock, self._kafka, BAG_LATEST, EVENTS.partitions, others)
 
-    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
-        """Take the progress of an input."""
-        self._progress.apply(value[1], ctx.get_broadcast_state(PROGRESS))
-        yield from ()
-
-    def process_element(self, value: str, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+    def apply(self, key: str, value: str, ctx: Context) -> Iterator[ItineraryResult]:
         """Take `ItineraryNews`. What concerns no itinerary has the empty key."""
-        itinerary_id: str = ctx.get_current_key()
-        if not itinerary_id:
+        if not key:
             return
-        try:
-            itinerary = self._itineraries.get(itinerary_id) or Itinerary(itinerary_id)
-            changed = itinerary.apply(_decode(value), self._clock.now())
-            emitted = list(self._evaluate(itinerary, ctx)) if changed else []
-        except Exception as error:
-            emitted = [self._failure(itinerary_id, value, error)]
-        yield from (Row(*result) for result in emitted)
+        itinerary = self._kept.get(key) or Itinerary(key)
+        if itinerary.apply(_decode(value), self._clock.now()):
+            yield from self.wake(itinerary, ctx)
 
-    def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Look at the rules again: the time has come at which one may match."""
-        itinerary_id: str = ctx.get_current_key()
-        try:
-            itinerary = self._itineraries.get(itinerary_id)
-            emitted = list(self._evaluate(itinerary, ctx)) if itinerary else []
-        except Exception as error:
-            emitted = [self._failure(itinerary_id, "", error)]
-            self._wake_up(datetime.now(UTC) + _RETRY, ctx)
-        yield from (Row(*result) for result in emitted)
-
-    def _evaluate(
-        self, itinerary: Itinerary, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext
-    ) -> Iterator[ItineraryResult]:
+    def wake(self, kept: Itinerary, ctx: Context) -> Iterator[ItineraryResult]:
         """Store the itinerary and emit what has changed, but nothing from a backlog."""
-        if not self._progress.is_backlog_read(ctx.get_broadcast_state(PROGRESS)):
-            self._itineraries.put(itinerary.itinerary_id, itinerary)
-            self._wake_up(self._progress.look_again_at(), ctx)
+        if not self._progress.is_backlog_read(ctx):
+            self._kept.put(kept.itinerary_id, kept)
+            self.wake_up(self._progress.look_again_at(), ctx)
             return
-        cleared_ends_exception = self._rules.cleared_ends_exception
-        output = itinerary.evaluate(self._clock.now(), cleared_ends_exception=cleared_ends_exception)
-        if itinerary.is_over(self._clock.now()):
-            self._itineraries.clear(itinerary.itinerary_id)
+        now, cleared_ends_exception = self._clock.now(), self._rules.cleared_ends_exception
+        output = kept.evaluate(now, cleared_ends_exception=cleared_ends_exception)
+        if kept.is_over(now):
+            self._kept.clear(kept.itinerary_id)
         else:
-            self._itineraries.put(itinerary.itinerary_id, itinerary)
+            self._kept.put(kept.itinerary_id, kept)
         if output.wake_up:
-            self._wake_up(self._clock.real(output.wake_up), ctx)
+            self.wake_up(self._clock.real(output.wake_up), ctx)
         if output.status or output.notification:
-            yield ItineraryResult(status=_json(output.status), notification=_json(output.notification))
-
-    @staticmethod
-    def _wake_up(when: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> None:
-        ctx.timer_service().register_processing_time_timer(millis(when))
-
-    def _failure(self, itinerary_id: str, value: str, error: Exception) -> ItineraryResult:
-        """Give up the change, and make the dead letter that says so."""
-        self._itineraries.forget(itinerary_id)
-        return ItineraryResult(dead_letter=operator_failure(NAME, itinerary_id, value, error, self._clock.now()))
-
-
-def _json(record: Record | None) -> str | None:
-    return record.to_json().decode() if record else None
+            yield ItineraryResult(status=json_text(output.status), notification=json_text(output.notification))

@@ -13,8 +13,8 @@ import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pyflink.common import Types
-from pyflink.datastream import BroadcastStream
-from pyflink.datastream.state import BroadcastState, MapStateDescriptor, ReadOnlyBroadcastState
+from pyflink.datastream import BroadcastStream, KeyedBroadcastProcessFunction
+from pyflink.datastream.state import MapStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
 from baggage.clock import Clock
@@ -102,23 +102,19 @@ class ProgressTracker:
         self._newest: datetime | None = None
         self._is_restored = False
 
-    def apply(self, value: str, state: BroadcastState) -> None:
+    def apply(self, value: str, ctx: KeyedBroadcastProcessFunction.Context) -> None:
         """Take the progress of a partition."""
-        self._restore(state)
+        self._restore(ctx)
         progress = _decode(value)
-        state.put(f"{progress.topic}|{progress.partition}", value)
+        ctx.get_broadcast_state(PROGRESS).put(f"{progress.topic}|{progress.partition}", value)
         self._apply(progress)
 
-    def _restore(self, state: ReadOnlyBroadcastState) -> None:
-        """Take what was known before a restart."""
-        if self._is_restored:
-            return
-        self._is_restored = True
-        before = [_decode(value) for _, value in state.items()]
-        appended = [known.appended for known in before if known.topic == EVENTS.name and known.appended]
-        self._newest = max(appended, default=None)
-        for known in before:
-            self._apply(known)
+    def _restore(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> None:
+        """Take what was known before a restart, once: to ask Flink for the state costs more than what comes of it."""
+        if not self._is_restored:
+            self._is_restored = True
+            for value in ctx.get_broadcast_state(PROGRESS).values():
+                self._apply(_decode(value))
 
     def _apply(self, progress: Progress) -> None:
         arrived = self._clock.real(progress.arrived) if progress.arrived else datetime.fromtimestamp(0, UTC)
@@ -126,18 +122,18 @@ class ProgressTracker:
         if progress.topic == EVENTS.name and progress.appended:
             self._newest = max(self._newest or progress.appended, progress.appended)
 
-    def is_backlog_read(self, state: ReadOnlyBroadcastState) -> bool:
+    def is_backlog_read(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> bool:
         """Whether anything may be concluded."""
-        self._restore(state)
+        self._restore(ctx)
         return self._backlog.is_read(datetime.now(UTC))
 
     def look_again_at(self) -> datetime:
         """When to ask for that again, real time."""
         return self._backlog.look_again_at(datetime.now(UTC))
 
-    def freshness_sec(self, state: ReadOnlyBroadcastState) -> int:
+    def freshness_sec(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> int:
         """How stale the pipeline is, in seconds of its time; before the first event, since the operator's start."""
-        self._restore(state)
+        self._restore(ctx)
         return freshness(self._clock.at(self._newest or self._started), self._clock.now())
 
 

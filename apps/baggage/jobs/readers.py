@@ -37,6 +37,11 @@ logger = structlog.get_logger()
 R = TypeVar("R", bound=Record)
 
 
+def row_of(columns: dict[str, DataType]) -> DataType:
+    """The type of a row with these columns."""
+    return DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in columns.items()])
+
+
 class KafkaRecord(NamedTuple):
     """A record of a topic; `appended` is when the broker appended it, in the pipeline's time, UTC."""
 

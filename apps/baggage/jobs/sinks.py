@@ -14,11 +14,11 @@ from pyflink.common.typeinfo import RowTypeInfo
 from pyflink.datastream import DataStream
 from pyflink.datastream.connectors import Sink
 from pyflink.java_gateway import get_gateway
-from pyflink.table import StatementSet, StreamTableEnvironment, Table
+from pyflink.table import StatementSet, StreamTableEnvironment
 from pyflink.util.java_utils import to_jarray
 
 from baggage.domain.records import Record
-from baggage.jobs.sources import declare_topic, stream, table_name
+from baggage.jobs.sources import RAW, declare_topic, stream, table_name
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
@@ -32,20 +32,18 @@ _INSERT_RETRIES = 10
 
 
 def to_topic(
-    tables: StreamTableEnvironment, statements: StatementSet, topic: Topic, records: Table, settings: Settings
+    tables: StreamTableEnvironment, statements: StatementSet, topic: Topic, query: str, settings: Settings
 ) -> None:
-    """Write a table of two texts, key and value, to a topic."""
+    """Write the rows of a query of two texts, key and value, to a topic."""
     name = table_name(topic, "sink")
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE IF NOT EXISTS {name} (k STRING, v STRING) WITH (
             'connector' = 'kafka',
             {_producer(topic, settings)},
-            'key.format' = 'raw',
             'key.fields' = 'k',
-            'value.format' = 'raw',
-            'value.fields-include' = 'EXCEPT_KEY'
+            {RAW}
         )""")
-    statements.add_insert(name, records)
+    statements.add_insert(name, tables.sql_query(query))
 
 
 def to_compacted_topic(
@@ -57,9 +55,7 @@ def to_compacted_topic(
         CREATE TEMPORARY TABLE {name} (k STRING, v STRING, PRIMARY KEY (k) NOT ENFORCED) WITH (
             'connector' = 'upsert-kafka',
             {_producer(topic, settings)},
-            'key.format' = 'raw',
-            'value.format' = 'raw',
-            'value.fields-include' = 'EXCEPT_KEY'
+            {RAW}
         )""")
     statements.add_insert(name, tables.sql_query(query))
 
@@ -92,12 +88,13 @@ def results_to_topic(
     results: str,
     column: str,
     topic: Topic,
-    id_field: str,
+    id_fields: tuple[str, ...],
     settings: Settings,
 ) -> None:
-    """Write a column of an operator's results to a topic, with one of its fields as the key."""
-    records = f"SELECT JSON_VALUE({column}, '$.{id_field}'), {column} FROM {results} WHERE {column} IS NOT NULL"
-    to_topic(tables, statements, topic, tables.sql_query(records), settings)
+    """Write a column of an operator's results to a topic, with some of its fields, between bars, as the key."""
+    key = " || '|' || ".join(f"JSON_VALUE({column}, '$.{field}')" for field in id_fields)
+    records = f"SELECT {key}, {column} FROM {results} WHERE {column} IS NOT NULL"
+    to_topic(tables, statements, topic, records, settings)
 
 
 def results_to_clickhouse(

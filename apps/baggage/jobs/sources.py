@@ -6,8 +6,6 @@ into Python, and everything else of the job starts from the rows that it returns
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from pyflink.common import Types
 from pyflink.common.typeinfo import RowTypeInfo
 from pyflink.datastream import DataStream, KeyedStream
@@ -16,16 +14,15 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 from pyflink.table.changelog_mode import ChangelogMode
 from pyflink.table.udf import udf
 
-from baggage.jobs.readers import Reader
+from baggage.jobs.readers import Reader, row_of
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
 #: What goes to an operator: the key that it is keyed by, a record in JSON, and what the record is of.
 KEYED = Types.ROW_NAMED(["k", "v", "id"], [Types.STRING(), Types.STRING(), Types.STRING()])
 
-#: So long Flink keeps the state of SQL after its last news (design: Assignments change). Longer than any topic keeps
-#: events, and than any outage: expiry by the rules is up to the state machines of the domain.
-STATE_RETENTION = timedelta(days=14)
+#: The options of a topic as a table of keys and values as they are.
+RAW = "'key.format' = 'raw', 'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'"
 
 
 def table_name(topic: Topic, use: str) -> str:
@@ -55,10 +52,8 @@ def declare_topic(tables: StreamTableEnvironment, topic: Topic, settings: Settin
             'properties.group.id' = '{group}',
             'properties.max.partition.fetch.bytes' = '8388608',
             'scan.startup.mode' = 'earliest-offset',
-            'key.format' = 'raw',
             'key.fields' = 'k',
-            'value.format' = 'raw',
-            'value.fields-include' = 'EXCEPT_KEY'
+            {RAW}
         )""")
     return name
 
@@ -71,9 +66,8 @@ def read_topic(
     The view goes over a DataStream, since the planner would call the function anew for each query that starts there.
     """
     fields = reader.columns()
-    row = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in fields.items()])
     function = f"read_{view}"
-    tables.create_temporary_function(function, udf(reader, result_type=row))
+    tables.create_temporary_function(function, udf(reader, result_type=row_of(fields)))
     read = ", ".join(f"parsed.r.{name} AS {name}" for name in fields)
     records = declare_topic(tables, topic, settings, group)
     rows = tables.sql_query(f"""

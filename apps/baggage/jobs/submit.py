@@ -22,10 +22,10 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
+from baggage.domain.schedule import STATE_RETENTION
 from baggage.jobs import bag_latest, flight_kpi_alert, itinerary_status
 from baggage.jobs.release import code_of, code_version, job_version, state_version_of
 from baggage.jobs.rest import VERSION_PARAMETER, FlinkError, FlinkRest, RunningJob, wait
-from baggage.jobs.sources import STATE_RETENTION
 from baggage.settings import Settings
 
 Build = Callable[[StreamTableEnvironment, Settings], None]
