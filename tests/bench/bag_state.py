@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 
 from baggage.domain.bags import BagFacts, bag_latest
 from baggage.domain.events import parse_event
-
-#: How long a bag is kept after its last news: `baggage.jobs.sources.STATE_RETENTION`, which only Flink can import.
-RETENTION = timedelta(days=14)
 
 
 class BagState(msgspec.Struct, frozen=True, array_like=True):

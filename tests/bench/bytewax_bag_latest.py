@@ -18,8 +18,9 @@ from bytewax.operators import StatefulLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
+from baggage.domain.schedule import STATE_RETENTION
 from baggage.provision.topics import BAG_LATEST, EVENTS
-from tests.bench.bag_state import RETENTION, BagState, pack, unpack
+from tests.bench.bag_state import BagState, pack, unpack
 
 CHECKPOINT_INTERVAL = timedelta(seconds=30)
 # Its sink waits for the broker after every batch, so there should be few.
@@ -32,7 +33,7 @@ class BagLogic(StatefulLogic[BagState, bytes, bytes]):  # type: ignore[misc]
     def __init__(self, packed: bytes | None) -> None:
         self._bag = unpack(packed) if packed else None
         self._touched = datetime.now(UTC)
-        self._look_at = self._touched + RETENTION
+        self._look_at = self._touched + STATE_RETENTION
 
     def on_item(self, value: BagState) -> tuple[Iterable[bytes], bool]:
         """Take what one event says."""
@@ -44,7 +45,7 @@ class BagLogic(StatefulLogic[BagState, bytes, bytes]):  # type: ignore[misc]
 
     def on_notify(self) -> tuple[Iterable[bytes], bool]:
         """Let the bag go, unless there was news of it since."""
-        self._look_at = self._touched + RETENTION
+        self._look_at = self._touched + STATE_RETENTION
         return (), self.DISCARD if datetime.now(UTC) >= self._look_at else self.RETAIN
 
     def notify_at(self) -> datetime | None:

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from quixstreams import Application, State
 
+from baggage.domain.schedule import STATE_RETENTION
 from baggage.provision.topics import BAG_LATEST, EVENTS
-from tests.bench.bag_state import RETENTION, BagState, pack, unpack
+from tests.bench.bag_state import BagState, pack, unpack
 
 CHECKPOINT_SECONDS = 30
 
@@ -25,7 +26,7 @@ def take(value: bytes, key: bytes, appended_ms: int, _headers: object, state: St
     bag = before.join(news) if before else news
     if bag == before:
         return []
-    state.set_bytes("bag", pack(bag), ttl=RETENTION)
+    state.set_bytes("bag", pack(bag), ttl=STATE_RETENTION)
     return [] if before and bag.facts == before.facts else [bag.record()]
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from baggage.domain.bags import BagFacts, Loading
 from baggage.domain.itineraries import (
-    REMEMBERED,
     WORST_FIRST,
     Itinerary,
     ItineraryNews,
@@ -22,7 +21,7 @@ from baggage.domain.itineraries import (
 )
 from baggage.domain.journey import BagJourney, JourneyState
 from baggage.domain.notifications import Notification, Notified, parse_notification
-from baggage.domain.schedule import RETENTION, Assignment, FlightNews
+from baggage.domain.schedule import RETENTION, STATE_RETENTION, Assignment, FlightNews
 from baggage.domain.stages import Stage
 from tests.builders import (
     BAG,
@@ -252,7 +251,7 @@ def test_it_wakes_up_at_the_deadlines_of_its_bags_and_says_what_has_become_of_th
         (cutoff - 45 * MINUTE, S.AT_RISK_FOR_CONNECTION),
         (cutoff, S.DELAYED_OR_REROUTED),
     ]
-    assert now == ONWARD_FLIGHT.arr_time + RETENTION + REMEMBERED, "then nothing need be kept"
+    assert now == ONWARD_FLIGHT.arr_time + RETENTION + STATE_RETENTION, "then nothing need be kept"
     assert made.is_over(now)
     assert not made.is_over(now - SECOND)
     assert made.is_expired
@@ -449,7 +448,7 @@ def test_it_expires_48_hours_after_the_last_arrival() -> None:
     expiry = ONWARD_FLIGHT.arr_time + RETENTION
     assert made.evaluate(expiry - timedelta.resolution).wake_up == expiry
     assert not made.is_expired
-    assert made.evaluate(expiry) == ItineraryOutput(wake_up=expiry + REMEMBERED)
+    assert made.evaluate(expiry) == ItineraryOutput(wake_up=expiry + STATE_RETENTION)
     assert made.is_expired
 
 

@@ -50,10 +50,10 @@ class Sighting(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         """Its text: the sort key, then the fact in JSON."""
-        return _sort_key(self.leg_index, self.last_event_time) + _encode(self).decode()
+        return _text(self, self.leg_index, self.last_event_time)
 
 
-class Loading(msgspec.Struct, frozen=True):
+class Loading(msgspec.Struct, frozen=True, order=True):
     """When the bag was put on board last, and of which flight."""
 
     leg_index: LegIndex
@@ -62,7 +62,7 @@ class Loading(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         """Its text: the sort key, then the fact in JSON."""
-        return _sort_key(self.leg_index, self.time) + _encode(self).decode()
+        return _text(self, self.leg_index, self.time)
 
 
 class Removal(msgspec.Struct, frozen=True, order=True):
@@ -73,10 +73,10 @@ class Removal(msgspec.Struct, frozen=True, order=True):
 
     def text(self) -> str:
         """Its text: the sort key, then the fact in JSON."""
-        return _sort_key(self.leg_index, self.time) + _encode(self).decode()
+        return _text(self, self.leg_index, self.time)
 
 
-F = TypeVar("F", datetime, Removal)
+F = TypeVar("F", datetime, Loading, Removal)
 
 
 class BagFacts(msgspec.Struct, frozen=True):
@@ -118,7 +118,7 @@ class BagFacts(msgspec.Struct, frozen=True):
         return BagFacts(
             reached=max(self.reached, other.reached),
             newest=_later_sighting(self.newest, other.newest),
-            loaded=_later_loading(self.loaded, other.loaded),
+            loaded=_later(self.loaded, other.loaded),
             removed=_later(self.removed, other.removed),
             alarmed=_later(self.alarmed, other.alarmed),
             cleared=_later(self.cleared, other.cleared),
@@ -169,20 +169,14 @@ def _time_key(time: datetime) -> str:
     return time.isoformat(timespec="microseconds")[:TIME_CHARACTERS]
 
 
-def _sort_key(leg_index: int, time: datetime) -> str:
-    return f"{leg_index:0{LEG_DIGITS}}{_time_key(time)}"
+def _text(fact: msgspec.Struct, leg_index: int, time: datetime) -> str:
+    return f"{leg_index:0{LEG_DIGITS}}{_time_key(time)}{_encode(fact).decode()}"
 
 
 def _later_sighting(one: Sighting, other: Sighting) -> Sighting:
     if one.leg_index == other.leg_index and one.last_event_time == other.last_event_time:
         return max(one, other, key=_encode)
     return max(one, other, key=lambda sighting: (sighting.leg_index, sighting.last_event_time))
-
-
-def _later_loading(one: Loading | None, other: Loading | None) -> Loading | None:
-    if one is None or other is None:
-        return one or other
-    return max(one, other, key=lambda loading: (loading.leg_index, loading.time, loading.flight_id))
 
 
 def _later(one: F | None, other: F | None) -> F | None:
@@ -251,7 +245,6 @@ class BagLatest(Record, frozen=True, kw_only=True):
 
 def bag_latest(facts: BagFacts, arrived: datetime, now: datetime, source: int = 0) -> BagLatest:
     """The record that says the state of a bag."""
-    newest = facts.newest
     return BagLatest(
         ts=now,
         arrived=arrived,
@@ -262,14 +255,7 @@ def bag_latest(facts: BagFacts, arrived: datetime, now: datetime, source: int = 
         alarmed=facts.alarmed,
         cleared=facts.cleared,
         source=source,
-        leg_index=newest.leg_index,
-        last_event_time=newest.last_event_time,
-        flight_id=newest.flight_id,
-        last_scan_point=newest.last_scan_point,
-        airport=newest.airport,
-        itinerary_id=newest.itinerary_id,
-        customer_id=newest.customer_id,
-        bag_id=newest.bag_id,
+        **msgspec.structs.asdict(facts.newest),
     )
 
 

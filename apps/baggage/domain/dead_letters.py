@@ -10,6 +10,8 @@ from baggage.domain.records import Count, Record, RecordError, Text, Time, parse
 _MAX_SHOWN = 1000
 
 
+#: How the reason begins of a record on which our own code has failed.
+INTERNAL = "internal: "
 #: What a dead letter holds of a bad record. A broker limits what was compressed, so a record may be far larger.
 MAX_KEY_BYTES, MAX_VALUE_BYTES = 256 * 1024, 2 * 1024 * 1024
 
@@ -33,7 +35,7 @@ class DeadLetter(Record, frozen=True, kw_only=True):
 
 def internal_error(error: Exception) -> RecordError:
     """The reason of a record that is valid and on which our own code failed."""
-    return RecordError("", f"internal: {type(error).__name__}: {error}")
+    return RecordError("", f"{INTERNAL}{type(error).__name__}: {error}")
 
 
 def dead_letter(

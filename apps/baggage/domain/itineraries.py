@@ -11,7 +11,7 @@ from baggage.domain.bags import BagFacts
 from baggage.domain.journey import BagJourney, Journey, JourneyState
 from baggage.domain.notifications import Notification, Notified, notification_id
 from baggage.domain.records import Record, Text, Time
-from baggage.domain.schedule import RETENTION, Assignment, AssignmentNews, FlightNews, latest_arrival
+from baggage.domain.schedule import RETENTION, STATE_RETENTION, Assignment, AssignmentNews, FlightNews, latest_arrival
 
 #: From the worst to the best: what an itinerary takes from its bags.
 WORST_FIRST = (
@@ -29,8 +29,6 @@ WORST_FIRST = (
 )
 _SEVERITY_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _ROW_INTERVAL = timedelta(seconds=1)
-#: An expired itinerary keeps what was notified for this long, longer than the topics of events and notifications do.
-REMEMBERED = timedelta(days=14)
 
 
 class ItineraryState(msgspec.Struct, frozen=True):
@@ -174,48 +172,52 @@ class Itinerary(msgspec.Struct):
 
     def is_over(self, now: datetime) -> bool:
         """Whether it expired so long ago that nothing of it can come any more, and nothing need be kept."""
-        return self.is_expired and self.updated_at is not None and now >= self.updated_at + REMEMBERED
+        return self.is_expired and self.updated_at is not None and now >= self.updated_at + STATE_RETENTION
 
     def evaluate(self, now: datetime, *, cleared_ends_exception: bool = False) -> ItineraryOutput:
         """What has changed by `now`, which is emitted once: a row, and a notification of another journey state."""
         if self.is_expired:
             return ItineraryOutput()
-        expiry = self._expiry()
+        own = self._own_bags()
+        expiry = self._expiry(own)
         if expiry and now >= expiry:
             self._expire(now)
-            return ItineraryOutput(wake_up=now + REMEMBERED)
-        journeys = self._journeys(cleared_ends_exception)
+            return ItineraryOutput(wake_up=now + STATE_RETENTION)
+        journeys = {
+            bag_id: Journey(
+                assignment.legs,
+                self.bags[bag_id].facts,
+                self.flights.get,
+                cleared_ends_exception=cleared_ends_exception,
+            )
+            for bag_id, assignment in own.items()
+        }
         deadlines = [deadline for journey in journeys.values() if (deadline := journey.next_deadline(now))]
         wake_up = min([*deadlines, *([expiry] if expiry else [])], default=None)
-        state = self._state({bag_id: journey.at(now) for bag_id, journey in journeys.items()})
+        state = self._state(own, {bag_id: journey.at(now) for bag_id, journey in journeys.items()})
         if state is None:
             return ItineraryOutput(wake_up=wake_up)
         status, notification = self._status(state, now), self._notification(state, now)
         return ItineraryOutput(status, notification, wake_up)
 
-    def _journeys(self, cleared_ends_exception: bool) -> dict[str, Journey]:
+    def _own_bags(self) -> dict[str, Assignment]:
+        """The bags whose newest assignment is to this itinerary."""
         return {
-            bag_id: Journey(assignment.legs, bag.facts, self.flights.get, cleared_ends_exception=cleared_ends_exception)
+            bag_id: assignment
             for bag_id, bag in sorted(self.bags.items())
-            if (assignment := self._own(bag))
+            if bag.assigned and (assignment := bag.assigned.assignment) and assignment.itinerary_id == self.itinerary_id
         }
 
-    def _own(self, bag: _Bag) -> Assignment | None:
-        """The assignment of a bag, if it is to this itinerary."""
-        assignment = bag.assigned.assignment if bag.assigned else None
-        return assignment if assignment and assignment.itinerary_id == self.itinerary_id else None
-
-    def _state(self, bags: dict[str, BagJourney]) -> ItineraryState | None:
+    def _state(self, own: dict[str, Assignment], bags: dict[str, BagJourney]) -> ItineraryState | None:
         """The state, None for an itinerary that never had a bag. One that all bags have left keeps its last state."""
         if not bags:
             if self.emitted is None:
                 return None
             return msgspec.structs.replace(self.emitted, bags_total=0, risk_flag=False, bags={})
-        own = [assignment for bag in self.bags.values() if (assignment := self._own(bag))]
         return itinerary_state(
             self.itinerary_id,
-            max(assignment.customer_id for assignment in own),
-            max(assignment.bags_in_itinerary for assignment in own),
+            max(assignment.customer_id for assignment in own.values()),
+            max(assignment.bags_in_itinerary for assignment in own.values()),
             bags,
         )
 
@@ -249,11 +251,10 @@ class Itinerary(msgspec.Struct):
             current_leg_index=state.current_leg_index,
         )
 
-    def _expiry(self) -> datetime | None:
+    def _expiry(self, own: dict[str, Assignment]) -> datetime | None:
         """When nothing more is expected: 48 hours after the last arrival and after the last news."""
-        own = [assignment for bag in self.bags.values() if (assignment := self._own(bag))]
         scheduled = {flight_id for flight_id, news in self.flights.items() if news.schedule}
-        unscheduled = {leg.flight_id for assignment in own for leg in assignment.legs} - scheduled
+        unscheduled = {leg.flight_id for assignment in own.values() for leg in assignment.legs} - scheduled
         times = [self.updated_at, self.last_arrival, *map(latest_arrival, unscheduled)]
         last = max((time for time in times if time), default=None)
         return last + RETENTION if last else None

@@ -25,6 +25,9 @@ from baggage.domain.records import (
 
 #: What is over is kept this long: flights, bags, itineraries (specification section 6.1).
 RETENTION = timedelta(hours=48)
+#: Whatever may come again is kept this long after its last news: the joins and counts of Flink, the topic of bags, and
+#: what was notified of an expired itinerary. Longer than the topics keep events and notifications, and than any outage.
+STATE_RETENTION = timedelta(days=14)
 
 
 class FlightStatus(StrEnum):

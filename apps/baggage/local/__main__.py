@@ -15,6 +15,7 @@ from baggage.local.processes import ProcessError
 from baggage.local.run import ENVIRONMENT_FILE, run
 from baggage.local.runtime import LOCK_FILE, RuntimeStartError, state_lock
 from baggage.settings import Settings
+from baggage.verify.verification import PATIENCE
 
 
 def clean(settings: Settings) -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     """Do what the arguments say; what is wrong is one line and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m baggage.local", description=__doc__)
     parser.add_argument("what", choices=("run", "verify", "clean"))
-    parser.add_argument("--patience", type=float, default=150, help="of verify: seconds without fewer differences")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="of verify: seconds without fewer differences")
     parser.add_argument("--speed", type=float, default=1.0, help="how fast the pipeline's clock runs; default: 1")
     arguments = parser.parse_args()
     settings = Settings()

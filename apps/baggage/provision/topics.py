@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from baggage.domain.schedule import STATE_RETENTION
+
 
 class Cleanup(StrEnum):
     """Kafka's cleanup.policy."""
@@ -49,8 +51,8 @@ _WEEK = timedelta(days=7)
 SCHEDULE = Topic("flight.schedule.v1", "flight_id", Cleanup.COMPACT, 3)
 ASSIGNMENT = Topic("baggage.assignment.v1", "bag_id", Cleanup.COMPACT, 3)
 EVENTS = Topic("baggage.events.v1", "bag_id", Cleanup.DELETE, 3, _WEEK)
-# A bag's last record goes two weeks after it was written: nobody deletes it.
-BAG_LATEST = Topic("baggage.bag.latest.v1", "bag_id", Cleanup.COMPACT_AND_DELETE, 3, 2 * _WEEK)
+# Nobody deletes a bag: its last record goes for its age.
+BAG_LATEST = Topic("baggage.bag.latest.v1", "bag_id", Cleanup.COMPACT_AND_DELETE, 3, STATE_RETENTION)
 ALERTS = Topic("baggage.alerts.v1", "flight_id|rule_id|window_start", Cleanup.DELETE, 3, _WEEK)
 NOTIFICATIONS = Topic("baggage.notifications.v1", "itinerary_id|type|version", Cleanup.DELETE, 3, _WEEK)
 # A dead letter holds the whole record in base64: room for the largest that a broker takes by default, and more.

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 
 from baggage.settings import Settings
-from baggage.verify.verification import Report, verify
+from baggage.verify.verification import PATIENCE, Report, verify
 
 
 def show(report: Report) -> None:
@@ -35,8 +35,8 @@ def _progress(what: str) -> None:
 def main() -> None:
     """Verify and report."""
     parser = argparse.ArgumentParser(prog="python -m baggage.verify", description=__doc__)
-    # A job that has just started may conclude nothing for two minutes.
-    parser.add_argument("--patience", type=float, default=150, help="seconds without fewer differences; default: 150")
+    what = "seconds without fewer differences; default: %(default)s"
+    parser.add_argument("--patience", type=float, default=PATIENCE, help=what)
     arguments = parser.parse_args()
     try:
         report = verify(Settings(), arguments.patience, _progress)

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 
 from baggage.domain.alerts import LOW_LOAD_BEFORE_CUTOFF, Alert, evaluate
 from baggage.domain.bags import bag_latest
+from baggage.domain.dead_letters import INTERNAL
 from baggage.domain.itineraries import ItineraryState
 from baggage.domain.journey import BagJourney, JourneyState
 from baggage.domain.kpis import KPI_INTERVAL, FlightKpi, flight_kpi, is_active
@@ -24,9 +25,6 @@ from baggage.verify.timeline import PROCESSING, Ticks, feed
 
 _Row = tuple[Any, ...]
 Query = Callable[[str], list[_Row]]
-
-#: The reason of a dead letter that our own code has failed on.
-_INTERNAL = "internal: "
 
 
 @dataclass(frozen=True)
@@ -141,12 +139,13 @@ def _cancelled(comparison: Comparison, query: Query, oracle: Oracle, newest: Map
 
 def _unscheduled(comparison: Comparison, query: Query, oracle: Oracle, now: datetime) -> None:
     """The flights of the last two days that bags name and no schedule."""
+    unscheduled = oracle.unscheduled()
     expected = {
         flight_id: ((counts := oracle.counts(flight_id)).bags, counts.events)
-        for flight_id, newest in oracle.unscheduled().items()
+        for flight_id, newest in unscheduled.items()
         if now < newest + RETENTION
     }
-    gone = oracle.unscheduled().keys() - expected.keys()
+    gone = unscheduled.keys() - expected.keys()
     rows = query("SELECT flight_id, bags, events FROM {database}.unscheduled_flight_current")
     comparison.table("unscheduled_flights", expected, {row[0]: row[1:] for row in rows if row[0] not in gone})
 
@@ -281,12 +280,12 @@ def letters_that_follow(outputs: Outputs, found: Mapping[str, str]) -> tuple[dic
     A record that is not on its topic any more cannot be judged. That our own code has failed is never expected.
     """
     reasons = outputs.rejections.reasons
-    expected = {key: reason for key, reason in reasons.items() if not reason.startswith(_INTERNAL)}
-    internal = {key: reason for key, reason in reasons.items() if reason.startswith(_INTERNAL)}
+    expected = {key: reason for key, reason in reasons.items() if not reason.startswith(INTERNAL)}
+    internal = {key: reason for key, reason in reasons.items() if reason.startswith(INTERNAL)}
     judged = {
         key: reason
         for key, reason in found.items()
-        if key in reasons or reason.startswith(_INTERNAL) or not outputs.rejections.is_gone(key)
+        if key in reasons or reason.startswith(INTERNAL) or not outputs.rejections.is_gone(key)
     }
     return expected, internal | judged
 

@@ -103,13 +103,13 @@ class Oracle:
         valid = self.rejections.valid
         if topic is EVENTS:
             for record, event in valid(topic, records, lambda r: parse_event(r.key, r.value)):
-                self._apply_event(event, self._appended(record))
+                self._apply_event(event, self.clock.at(record.appended))
         elif topic is SCHEDULE:
             for record, (flight_id, flight_news) in valid(topic, records, _flight_news):
-                self.flights.setdefault(flight_id, History()).apply(self._appended(record), flight_news)
+                self.flights.setdefault(flight_id, History()).apply(self.clock.at(record.appended), flight_news)
         elif topic is ASSIGNMENT:
             for record, (bag_id, news) in valid(topic, records, _assignment_news):
-                self.assignments.setdefault(bag_id, History()).apply(self._appended(record), news)
+                self.assignments.setdefault(bag_id, History()).apply(self.clock.at(record.appended), news)
                 if news.assignment:
                     self.assigned.setdefault(news.assignment.itinerary_id, set()).add(bag_id)
         elif topic is BAG_LATEST:
@@ -118,14 +118,6 @@ class Oracle:
                 pass
         else:
             raise ValueError(f"{topic.name} is no input")
-
-    def _appended(self, record: RawRecord) -> datetime:
-        """When the broker appended a record, in the pipeline's time.
-
-        What it was before this clock was started, in an earlier run, nobody knows; it was no later than its start.
-        """
-        real = record.appended
-        return self.clock.at(max(real, self.clock.started) if self.clock.started else real)
 
     def _apply_event(self, event: BaggageEvent, appended: datetime) -> None:
         facts, bag_id, flight_id = BagFacts.of(event, appended), event.bag_id, event.flight_id

@@ -29,6 +29,9 @@ from baggage.verify.topics import TopicReader
 
 # Late records need the KPI tick after them; the sinks flush every half second.
 _BETWEEN_LOOKS = 2
+#: For so many seconds the differences may not become fewer. A job that has just started concludes nothing for up to two
+#: minutes.
+PATIENCE = 150.0
 #: What the jobs wrote is read first: so all that it follows from is read, too.
 _OUTPUTS = (ALERTS, NOTIFICATIONS, DEAD_LETTER, TRUTH)
 _INPUTS = (SCHEDULE, ASSIGNMENT, EVENTS, BAG_LATEST)
@@ -52,7 +55,7 @@ class Report:
         return sum(self.compared.values())
 
 
-def verify(settings: Settings, patience: float = 60, progress: Callable[[str], None] = lambda _: None) -> Report:
+def verify(settings: Settings, patience: float = PATIENCE, progress: Callable[[str], None] = lambda _: None) -> Report:
     """Compare every table with the oracle.
 
     A difference counts only if it lasts: records that are on their way differ for a moment. `patience` is for how
