@@ -113,7 +113,8 @@ class ProgressTracker:
         """Take what was known before a restart, once: to ask Flink for the state costs more than what comes of it."""
         if not self._is_restored:
             self._is_restored = True
-            for value in ctx.get_broadcast_state(PROGRESS).values():
+            # Its `values` asks Flink's broadcast state for what that does not have, in thread mode.
+            for _, value in ctx.get_broadcast_state(PROGRESS).items():  # noqa: PERF102
                 self._apply(_decode(value))
 
     def _apply(self, progress: Progress) -> None:
