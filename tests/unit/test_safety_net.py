@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from pyflink.common import Row
 from pyflink.datastream.state import ValueStateDescriptor
 
 from baggage.clock import Clock
@@ -20,10 +23,13 @@ from baggage.jobs import readers
 from baggage.jobs.flight_kpi_alert import FlightOperator
 from baggage.jobs.itinerary_status import ItineraryOperator
 from baggage.jobs.keyed_values import KeyedValues
+from baggage.jobs.progress import Progress
 from baggage.jobs.readers import AssignmentReader, BagReader, EventReader, NotificationReader, Reader, ScheduleReader
+from baggage.provision.topics import EVENTS
 from baggage.settings import KafkaSettings, RulesSettings
 from tests.builders import INBOUND, MINUTE, event, flight
 
+_encode = msgspec.json.encode
 CLOCK, NO_KAFKA = Clock(), KafkaSettings(bootstrap_servers="127.0.0.1:1")
 SOON = flight(dep=datetime.now(UTC) + 60 * MINUTE)
 APPENDED = datetime(2026, 1, 4, 12, 0)  # noqa: DTZ001 (as Flink gives it)
@@ -52,11 +58,25 @@ class State:
         self.stored = None
 
 
+class BroadcastState:
+    """What Flink's broadcast state has in thread mode, and nothing else."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, str] = {}
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        return self.stored.items()
+
+    def put(self, key: str, value: str) -> None:
+        self.stored[key] = value
+
+
 class Context:
-    """What Flink hands an operator: one key, its state, its timers and the broadcast state."""
+    """What Flink hands an operator: one key, its state, its timers, the watermark and the broadcast state."""
 
     def __init__(self, key: str) -> None:
-        self.key, self.state, self.timers = key, State(), list[int]()
+        self.key, self.state, self.timers, self.watermark = key, State(), list[int](), -(2**63)
+        self.broadcast = BroadcastState()
 
     def get_state(self, _descriptor: ValueStateDescriptor) -> State:
         return self.state
@@ -67,11 +87,14 @@ class Context:
     def timer_service(self) -> Context:
         return self
 
-    def register_processing_time_timer(self, timestamp: int) -> None:
+    def current_watermark(self) -> int:
+        return self.watermark
+
+    def register_event_time_timer(self, timestamp: int) -> None:
         self.timers.append(timestamp)
 
-    def get_broadcast_state(self, _descriptor: object) -> dict[str, str]:
-        return {}
+    def get_broadcast_state(self, _descriptor: object) -> BroadcastState:
+        return self.broadcast
 
 
 def rejected(result: Any) -> dict[str, Any]:
@@ -164,6 +187,31 @@ def test_a_timer_on_which_our_code_fails_is_logged_and_tried_again(name: str, mo
     assert context.state.stored == before
     (again,) = context.timers
     assert datetime.now(UTC) < datetime.fromtimestamp(again / 1000, UTC) <= datetime.now(UTC) + timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_progress_on_which_our_code_fails_is_logged_and_the_next_one_is_taken(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, context = OPERATORS[name][0](), Context("")
+    operator.open(context)
+    progress = Row(EVENTS.name, _encode(Progress(EVENTS.name, 0, 7, None, None)).decode(), f"{EVENTS.name}|0")
+    with monkeypatch.context() as bug:
+        bug.setattr("baggage.domain.backlog.Backlog.apply", Raises())
+        (result,) = operator.process_broadcast_element(progress, context)
+    assert base64.b64decode(rejected(result[-1])["value_base64"]).decode() == progress[1]
+    assert list(operator.process_broadcast_element(progress, context)) == []
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_time_of_the_rules_is_the_watermark_and_before_the_first_one_the_start(name: str) -> None:
+    operator, context = OPERATORS[name][0](), Context("")
+    before = datetime.now(UTC)
+    operator.open(context)
+    assert before <= operator.now(context) <= datetime.now(UTC)
+    later = datetime.fromtimestamp(int(before.timestamp()) + 10, UTC)
+    context.watermark = int(later.timestamp() * 1000)
+    assert operator.now(context) == later
 
 
 def test_a_value_that_was_changed_and_given_up_is_read_again() -> None:

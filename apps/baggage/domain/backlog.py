@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-#: So long an input may bring nothing new until it counts as read.
+#: So long a partition may bring nothing new until it counts as read.
 QUIET = timedelta(minutes=2)
-#: What has been read may be on its way between operators for so long; less than that is no progress of an input.
-IN_FLIGHT = timedelta(seconds=10)
+#: Records that come nearer to the present by less than that bring nothing new.
+PROGRESS = timedelta(seconds=10)
 
 _RETRY_INTERVAL, _LATER_RETRY_INTERVAL = timedelta(seconds=10), timedelta(minutes=1)
 _LATER = timedelta(minutes=10)
@@ -22,7 +22,7 @@ class _Partition:
     """
 
     end: int | None = None
-    is_read: bool = False
+    read_at: datetime | None = None
     age: timedelta = timedelta.max
     progress_at: datetime | None = None
 
@@ -38,27 +38,33 @@ class Backlog:
     """
 
     started: datetime
+    _topics: set[str] = field(default_factory=set)
     _partitions: dict[tuple[str, int], _Partition] = field(default_factory=dict)
-    _read_at: datetime | None = None
+    _is_read: bool = False
 
     def expect(self, topic: str, partition: int, end: int | None = None) -> None:
         """Wait for a partition: to the offset before `end`, 0: there is nothing; None: records come all the time."""
-        self._partitions[topic, partition] = _Partition(end, is_read=end == 0)
+        self._topics.add(topic)
+        self._partitions[topic, partition] = _Partition(end, read_at=self.started if end == 0 else None)
 
     def apply(self, topic: str, partition: int, offset: int, arrived: datetime, now: datetime) -> None:
-        """The record at `offset`, which arrived at `arrived`, has been read."""
+        """The record at `offset`, which arrived at `arrived`, has been read by now; topics not expected are ignored."""
+        if topic not in self._topics:
+            return
         source = self._partitions.setdefault((topic, partition), _Partition())
-        source.is_read = source.is_read or (arrived >= self.started if source.end is None else offset >= source.end - 1)
-        if source.end is not None or now - arrived <= source.age - IN_FLIGHT:
+        is_read = arrived >= self.started if source.end is None else offset >= source.end - 1
+        if is_read and source.read_at is None:
+            source.read_at = now
+        if source.end is not None or now - arrived <= source.age - PROGRESS:
             source.age, source.progress_at = now - arrived, now
 
-    def is_read(self, now: datetime) -> bool:
-        """Whether everything that was there at the start has been read, and has come through; then for good."""
-        if self._read_at is None:
-            if not all(self._is_partition_read(source, now) for source in self._partitions.values()):
-                return False
-            self._read_at = now
-        return now >= self._read_at + IN_FLIGHT
+    def is_read(self, through: datetime) -> bool:
+        """Whether everything that was there at the start has been read, and has come through; then for good.
+
+        `through` is the time up to which what was read has come through to whoever asks.
+        """
+        self._is_read = self._is_read or all(self._read_at(source) <= through for source in self._partitions.values())
+        return self._is_read
 
     def look_again_at(self, now: datetime) -> datetime:
         """When to ask again: at times that are the same for all who ask; after some minutes less often."""
@@ -66,5 +72,6 @@ class Backlog:
         interval = _RETRY_INTERVAL if elapsed < _LATER else _LATER_RETRY_INTERVAL
         return self.started + (elapsed // interval + 1) * interval
 
-    def _is_partition_read(self, source: _Partition, now: datetime) -> bool:
-        return source.is_read or now - (source.progress_at or self.started) >= QUIET
+    def _read_at(self, source: _Partition) -> datetime:
+        """When a partition was read, or is to be if nothing comes any more."""
+        return source.read_at or (source.progress_at or self.started) + QUIET

@@ -120,8 +120,8 @@ class FlightOperator(StateMachineOperator[Flight]):
         self._kafka = kafka
 
     def track_progress(self) -> ProgressTracker:
-        """Scans come all the time; the schedules that were there are to be read first."""
-        return ProgressTracker(self._clock, self._kafka, EVENTS, EVENTS.partitions, (SCHEDULE,))
+        """Events and schedules are read here."""
+        return ProgressTracker(self._clock, self._kafka, (SCHEDULE,))
 
     def apply(self, key: str, value: str, ctx: Context) -> Iterator[FlightResult]:
         """Take a `FlightReport`."""
@@ -134,15 +134,15 @@ class FlightOperator(StateMachineOperator[Flight]):
 
     def _conditions(self, ctx: Context) -> Conditions:
         return Conditions(
-            now=self._clock.now(),
+            now=self.now(ctx),
             freshness_sec=self._progress.freshness_sec(ctx),
-            backlog_is_read=self._progress.is_backlog_read(ctx),
+            backlog_is_read=self._progress.is_backlog_read(self.real_now(ctx), ctx),
             catch_up=_CATCH_UP * self._clock.speed,
         )
 
     def _finish(self, flight: Flight, output: FlightOutput, ctx: Context) -> Iterator[FlightResult]:
         """Store the flight, set its timer, and emit."""
-        if flight.is_expired(self._clock.now()):
+        if flight.is_expired(self.now(ctx)):
             self._kept.clear(flight.flight_id)
         else:
             self._kept.put(flight.flight_id, flight)

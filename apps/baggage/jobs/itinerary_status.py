@@ -44,7 +44,7 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     news = changes(tables, BAGS).union(stream(tables, MOVES), changes(tables, FLIGHTS), changes(tables, NOTIFIED))
     results = (
         keyed(news)
-        .connect(progress(tables, ("assignments", "schedules", "notified"), ("bags",)))
+        .connect(progress(tables, ("bags", "assignments", "schedules", "notified"), {"bags": EVENTS}))
         .process(ItineraryOperator(clock, settings.kafka, settings.rules), results_type(ItineraryResult._fields))
         .name("itinerary states and notifications")
         .uid("itinerary-status")
@@ -129,26 +129,39 @@ class ItineraryOperator(StateMachineOperator[Itinerary]):
         self._kafka, self._rules = kafka, rules
 
     def track_progress(self) -> ProgressTracker:
-        """Bags come all the time, by partition of their events; all else that was there is to be read first."""
-        others = (ASSIGNMENT, SCHEDULE, NOTIFICATIONS)
-        return ProgressTracker(self._clock, self._kafka, BAG_LATEST, EVENTS.partitions, others)
+        """Bags are known when BagLatest has read the events, and we have read what it wrote of them."""
+        topics = (ASSIGNMENT, SCHEDULE, NOTIFICATIONS)
+        return ProgressTracker(self._clock, self._kafka, topics, then=(BAG_LATEST,))
 
     def apply(self, key: str, value: str, ctx: Context) -> Iterator[ItineraryResult]:
         """Take `ItineraryNews`. What concerns no itinerary has the empty key."""
         if not key:
             return
         itinerary = self._kept.get(key) or Itinerary(key)
-        if itinerary.apply(_decode(value), self._clock.now()):
-            yield from self.wake(itinerary, ctx)
+        if not itinerary.apply(_decode(value), self.now(ctx)):
+            return
+        if self._waits(ctx):
+            self._kept.put(key, itinerary)
+        else:
+            yield from self._evaluate(itinerary, ctx)
 
     def wake(self, kept: Itinerary, ctx: Context) -> Iterator[ItineraryResult]:
-        """Store the itinerary and emit what has changed, but nothing from a backlog."""
-        if not self._progress.is_backlog_read(ctx):
-            self._kept.put(kept.itinerary_id, kept)
-            self.wake_up(self._progress.look_again_at(), ctx)
-            return
-        now, cleared_ends_exception = self._clock.now(), self._rules.cleared_ends_exception
-        output = kept.evaluate(now, cleared_ends_exception=cleared_ends_exception)
+        """Look at the rules."""
+        if not self._waits(ctx):
+            yield from self._evaluate(kept, ctx)
+
+    def _waits(self, ctx: Context) -> bool:
+        """Whether nothing may be concluded yet; the itinerary is woken up to ask again."""
+        now = self.real_now(ctx)
+        if self._progress.is_backlog_read(now, ctx):
+            return False
+        self.wake_up(self._progress.look_again_at(now), ctx)
+        return True
+
+    def _evaluate(self, kept: Itinerary, ctx: Context) -> Iterator[ItineraryResult]:
+        """Store the itinerary, set its timer, and emit what has changed."""
+        now = self.now(ctx)
+        output = kept.evaluate(now, cleared_ends_exception=self._rules.cleared_ends_exception)
         if kept.is_over(now):
             self._kept.clear(kept.itinerary_id)
         else:

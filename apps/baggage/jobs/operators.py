@@ -1,7 +1,14 @@
-"""What the operators share: a state machine of the domain for each key, and what happens where its code fails."""
+"""What the operators share: a state machine of the domain for each key, and what happens where its code fails.
+
+Their time is the watermark. Flink cuts what a job reads into small batches and sends the time at which it did so after
+each, through every way and operator (`table.exec.mini-batch`): at an operator it is the time up to which all that was
+read has come through. A rule that is evaluated at that time concludes nothing from what is still on its way, however
+busy the job is.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,9 +24,9 @@ from baggage.domain.records import Record
 from baggage.jobs.dead_letters import operator_failure
 from baggage.jobs.keyed_values import KeyedValues
 from baggage.jobs.progress import ProgressTracker
-from baggage.jobs.timers import millis
 
 _RETRY = timedelta(minutes=1)
+_SECOND_MS = 1000
 
 Context: TypeAlias = KeyedBroadcastProcessFunction.ReadOnlyContext
 #: The state machine that is kept of a key.
@@ -45,6 +52,7 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
         """Declare the state."""
         log.configure()
         self._kept = KeyedValues(runtime_context, self.state, self.kept)
+        self._started = datetime.now(UTC)
         self._progress = self.track_progress()
 
     @abstractmethod
@@ -61,8 +69,10 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
         """Take the progress of an input."""
-        self._progress.apply(value[1], ctx)
-        yield from ()
+        try:
+            self._progress.apply(value[1], ctx)
+        except Exception as error:
+            yield Row(*self._failure(value[0], value[1], error))
 
     def process_element(self, value: str, ctx: Context) -> Iterator[Row]:
         """Take a value."""
@@ -70,6 +80,7 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
         try:
             emitted = list(self.apply(key, value, ctx))
         except Exception as error:
+            self._kept.forget(key)
             emitted = [self._failure(key, value, error)]
         yield from (Row(*result) for result in emitted)
 
@@ -80,17 +91,28 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
             kept = self._kept.get(key)
             emitted = list(self.wake(kept, ctx)) if kept else []
         except Exception as error:
+            self._kept.forget(key)
             emitted = [self._failure(key, "", error)]
-            self.wake_up(datetime.now(UTC) + _RETRY, ctx)
+            self.wake_up(self.real_now(ctx) + _RETRY, ctx)
         yield from (Row(*result) for result in emitted)
+
+    def real_now(self, ctx: Context) -> datetime:
+        """The real time up to which all that was read has come through; the operator's start before anything has."""
+        watermark: int = ctx.timer_service().current_watermark()
+        if watermark <= self._started.timestamp() * _SECOND_MS:
+            return self._started
+        return datetime.fromtimestamp(watermark / _SECOND_MS, UTC)
+
+    def now(self, ctx: Context) -> datetime:
+        """The same in the pipeline's time."""
+        return self._clock.at(self.real_now(ctx))
 
     @staticmethod
     def wake_up(when: datetime, ctx: Context) -> None:
-        """Set a timer at a real time."""
-        ctx.timer_service().register_processing_time_timer(millis(when))
+        """Set a timer at a real time, for the watermark that is at or past it."""
+        ctx.timer_service().register_event_time_timer(math.ceil(when.timestamp() * _SECOND_MS))
 
     def _failure(self, key: str, value: str, error: Exception) -> tuple[str | None, ...]:
-        self._kept.forget(key)
         failed: tuple[str | None, ...] = self.results(
             dead_letter=operator_failure(self.job, key, value, error, self._clock.now())
         )

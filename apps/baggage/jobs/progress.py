@@ -6,8 +6,8 @@ the pipeline is: the same in each subtask, and after a restart the same as befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
@@ -28,6 +28,8 @@ from baggage.settings import KafkaSettings
 #: By topic and partition: the newest `Progress`.
 PROGRESS = MapStateDescriptor("progress", Types.STRING(), Types.STRING())
 
+# What another job has read is on its topic after so long.
+_WRITTEN_AFTER = timedelta(seconds=10)
 _KAFKA_TIMEOUT = 10
 
 logger = structlog.get_logger()
@@ -46,23 +48,32 @@ class Progress(msgspec.Struct, frozen=True):
     arrived: datetime | None
     appended: datetime | None
 
+    def id(self) -> str:
+        """The partition."""
+        return f"{self.topic}|{self.partition}"
+
 
 _decode = msgspec.json.Decoder(Progress).decode
 
 
-def progress(tables: StreamTableEnvironment, views: Iterable[str], derived: Iterable[str] = ()) -> BroadcastStream:
+def progress(
+    tables: StreamTableEnvironment, views: Iterable[str], derived: Mapping[str, Topic] | None = None
+) -> BroadcastStream:
     """The progress of these views of `read_topic`, for `ProgressTracker.apply`.
 
-    In the records of the `derived` ones `source` is the partition of the events that they are made of. These are what
-    has been read or not, and all of them come in each partition of the topic itself.
+    A view may be `derived` from another topic: its column `source` is a partition of that, and `arrived` the arrival
+    of a record of it. So it tells how far another job has read that topic, too.
     """
-    partitions = dict.fromkeys(views, "`partition`") | dict.fromkeys(derived, "CAST(source AS INT)")
-    records = " UNION ALL ".join(
-        f"SELECT topic || '|' || CAST({partition} AS STRING) AS id, topic, {partition} AS `partition`, `offset`, "
-        f"arrived, CASE WHEN rejected_reason IS NULL THEN appended END AS appended "
-        f"FROM {view} WHERE {partition} IS NOT NULL"
-        for view, partition in partitions.items()
-    )
+    own = [
+        f"SELECT topic, `partition`, `offset`, CASE WHEN rejected_reason IS NULL THEN arrived END AS arrived, "
+        f"CASE WHEN rejected_reason IS NULL THEN appended END AS appended FROM {view}"
+        for view in views
+    ]
+    elsewhere = [
+        f"SELECT '{topic.name}', CAST(source AS INT), CAST(0 AS BIGINT), arrived, CAST(NULL AS TIMESTAMP_LTZ(3)) "
+        f"FROM {view} WHERE source IS NOT NULL"
+        for view, topic in (derived or {}).items()
+    ]
     time_format = "yyyy-MM-dd''T''HH:mm:ss.SSS''Z''"
     newest = changes(
         tables,
@@ -73,9 +84,11 @@ def progress(tables: StreamTableEnvironment, views: Iterable[str], derived: Iter
             || ',"appended":' || {time_json(f"DATE_FORMAT(appended, '{time_format}')")} || '}}' AS v,
             id
         FROM (
-            SELECT id, MAX(topic) AS topic, MAX(`partition`) AS `partition`, MAX(`offset`) AS `offset`,
-                MAX(arrived) AS arrived, MAX(appended) AS appended
-            FROM ({records}) GROUP BY id
+            SELECT topic || '|' || CAST(`partition` AS STRING) AS id, MAX(topic) AS topic,
+                MAX(`partition`) AS `partition`, MAX(`offset`) AS `offset`, MAX(arrived) AS arrived,
+                MAX(appended) AS appended
+            FROM ({" UNION ALL ".join(own + elsewhere)})
+            GROUP BY topic || '|' || CAST(`partition` AS STRING)
         )""",
     )
     return newest.broadcast(PROGRESS)
@@ -84,20 +97,19 @@ def progress(tables: StreamTableEnvironment, views: Iterable[str], derived: Iter
 class ProgressTracker:
     """The progress of all inputs, as an operator of one subtask knows it since its start.
 
-    `continuous` receives records all the time, of so many `partitions`; `others` must be read up to where they ended at
-    the start.
+    `topics` are to be read up to where they ended at the start, and the events up to the present. Where another job
+    reads these, `then` is the topic that it writes, which is to be read up to where it ends when the job has done so.
     """
 
     def __init__(
-        self, clock: Clock, kafka: KafkaSettings, continuous: Topic, partitions: int, others: Iterable[Topic]
+        self, clock: Clock, kafka: KafkaSettings, topics: tuple[Topic, ...], then: tuple[Topic, ...] = ()
     ) -> None:
-        self._clock = clock
+        self._clock, self._kafka, self._then = clock, kafka, then
+        self._known: dict[str, Progress] = {}
         self._started = datetime.now(UTC)
-        self._backlog = Backlog(self._started)
-        for partition in range(partitions):
-            self._backlog.expect(continuous.name, partition)
-        for topic, partition, end in _ends(kafka, others):
-            self._backlog.expect(topic, partition, end)
+        self._backlog = self._expect(topics)
+        for partition in range(EVENTS.partitions):
+            self._backlog.expect(EVENTS.name, partition)
         # When the broker appended the newest event that was processed.
         self._newest: datetime | None = None
         self._is_restored = False
@@ -106,8 +118,32 @@ class ProgressTracker:
         """Take the progress of a partition."""
         self._restore(ctx)
         progress = _decode(value)
-        ctx.get_broadcast_state(PROGRESS).put(f"{progress.topic}|{progress.partition}", value)
+        ctx.get_broadcast_state(PROGRESS).put(progress.id(), value)
         self._apply(progress)
+
+    def is_backlog_read(self, through: datetime, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> bool:
+        """Whether anything may be concluded, if all that was read up to the real time `through` has come through."""
+        self._restore(ctx)
+        if self._then and self._backlog.is_read(through - _WRITTEN_AFTER):
+            self._backlog, self._then = self._expect(self._then), ()
+            for progress in self._known.values():
+                self._read(progress)
+        return not self._then and self._backlog.is_read(through)
+
+    def look_again_at(self, now: datetime) -> datetime:
+        """When to ask for that again, real time."""
+        return self._backlog.look_again_at(now)
+
+    def freshness_sec(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> int:
+        """How stale the pipeline is, in seconds of its time; before the first event, since the operator's start."""
+        self._restore(ctx)
+        return freshness(self._clock.at(self._newest or self._started), self._clock.now())
+
+    def _expect(self, topics: tuple[Topic, ...]) -> Backlog:
+        backlog = Backlog(datetime.now(UTC))
+        for topic, partition, end in _ends(self._kafka, topics):
+            backlog.expect(topic, partition, end)
+        return backlog
 
     def _restore(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> None:
         """Take what was known before a restart, once: to ask Flink for the state costs more than what comes of it."""
@@ -118,24 +154,14 @@ class ProgressTracker:
                 self._apply(_decode(value))
 
     def _apply(self, progress: Progress) -> None:
-        arrived = self._clock.real(progress.arrived) if progress.arrived else datetime.fromtimestamp(0, UTC)
-        self._backlog.apply(progress.topic, progress.partition, progress.offset, arrived, datetime.now(UTC))
+        self._known[progress.id()] = progress
+        self._read(progress)
         if progress.topic == EVENTS.name and progress.appended:
             self._newest = max(self._newest or progress.appended, progress.appended)
 
-    def is_backlog_read(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> bool:
-        """Whether anything may be concluded."""
-        self._restore(ctx)
-        return self._backlog.is_read(datetime.now(UTC))
-
-    def look_again_at(self) -> datetime:
-        """When to ask for that again, real time."""
-        return self._backlog.look_again_at(datetime.now(UTC))
-
-    def freshness_sec(self, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> int:
-        """How stale the pipeline is, in seconds of its time; before the first event, since the operator's start."""
-        self._restore(ctx)
-        return freshness(self._clock.at(self._newest or self._started), self._clock.now())
+    def _read(self, progress: Progress) -> None:
+        arrived = self._clock.real(progress.arrived) if progress.arrived else datetime.fromtimestamp(0, UTC)
+        self._backlog.apply(progress.topic, progress.partition, progress.offset, arrived, datetime.now(UTC))
 
 
 def _ends(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[tuple[str, int, int | None]]:
