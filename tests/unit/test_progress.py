@@ -55,8 +55,8 @@ def tracker(*topics: Topic, then: tuple[Topic, ...] = ()) -> ProgressTracker:
 def read(tracked: ProgressTracker, broker: Any, topic: Topic, partition: int, offset: int, age: Any = None) -> None:
     now = datetime.now(UTC)
     arrived = now - (age or 0 * SECOND)
-    value = msgspec.json.encode(Progress(topic.name, partition, offset, arrived, arrived)).decode()
-    tracked.apply(value, broker)
+    came = Progress(topic.name, partition, offset, arrived, int(arrived.timestamp() * 1000))
+    tracked.apply(msgspec.json.encode(came).decode(), broker)
 
 
 def events_are_read(tracked: ProgressTracker, broker: Broker) -> None:

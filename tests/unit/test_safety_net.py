@@ -24,7 +24,15 @@ from baggage.jobs.flight_kpi_alert import FlightOperator
 from baggage.jobs.itinerary_status import ItineraryOperator
 from baggage.jobs.keyed_values import KeyedValues
 from baggage.jobs.progress import Progress
-from baggage.jobs.readers import AssignmentReader, BagReader, EventReader, NotificationReader, Reader, ScheduleReader
+from baggage.jobs.readers import (
+    AssignmentReader,
+    BagReader,
+    EventReader,
+    FlightEventReader,
+    NotificationReader,
+    Reader,
+    ScheduleReader,
+)
 from baggage.provision.topics import EVENTS
 from baggage.settings import KafkaSettings, RulesSettings
 from tests.builders import INBOUND, MINUTE, event, flight
@@ -32,7 +40,7 @@ from tests.builders import INBOUND, MINUTE, event, flight
 _encode = msgspec.json.encode
 CLOCK, NO_KAFKA = Clock(), KafkaSettings(bootstrap_servers="127.0.0.1:1")
 SOON = flight(dep=datetime.now(UTC) + 60 * MINUTE)
-APPENDED = datetime(2026, 1, 4, 12, 0)  # noqa: DTZ001 (as Flink gives it)
+APPENDED_MS = 1_767_528_000_000
 
 
 class Raises:
@@ -115,6 +123,7 @@ def _everything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 READERS: dict[type[Reader], str] = {
     EventReader: "parse_event",
+    FlightEventReader: "parse_event",
     BagReader: "parse_bag_latest",
     ScheduleReader: "parse_schedule",
     AssignmentReader: "parse_assignment",
@@ -125,19 +134,22 @@ READERS: dict[type[Reader], str] = {
 @pytest.mark.parametrize("reader", READERS)
 def test_a_record_on_which_our_code_fails_is_rejected(reader: type[Reader], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, READERS[reader], Raises())
-    row = reader(CLOCK).eval(b"k", b"{}", 7, APPENDED)
+    row = reader(CLOCK).eval(b"k", b"{}", 2, 7, APPENDED_MS)
     columns = dict(zip(reader.columns(), row, strict=True))
-    assert columns.pop("rejected_reason") == "internal: ZeroDivisionError: a bug"
+    letter = rejected(columns.pop("dead_letter"))
+    assert (letter["source_topic"], letter["source_partition"], letter["source_offset"]) == (reader.topic.name, 2, 7)
     assert not any(columns.values())
 
 
 def test_a_good_record_is_read_into_the_named_columns() -> None:
     one = event()
-    row = EventReader(CLOCK).eval(one.key().encode(), one.to_json(), 7, APPENDED)
-    columns = dict(zip(EventReader.columns(), row, strict=True))
-    assert columns["bag_id"] == one.bag_id
-    assert columns["flight_id"] == INBOUND
-    assert columns["rejected_reason"] is None
+    for reader in (EventReader, FlightEventReader):
+        row = reader(CLOCK).eval(one.key().encode(), one.to_json(), 2, 7, APPENDED_MS)
+        columns = dict(zip(reader.columns(), row, strict=True))
+        assert columns["bag_id"] == one.bag_id
+        assert columns.get("source", "2") == "2"
+        assert columns.get("flight_id", INBOUND) == INBOUND
+        assert columns["dead_letter"] is None
 
 
 REPORT = json.dumps({"counts": {"bags": 1, "events": 1}, "news": {"offset": 1, "schedule": json.loads(SOON.to_json())}})

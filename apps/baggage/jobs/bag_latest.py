@@ -9,12 +9,12 @@ from pyflink.table import StreamTableEnvironment
 
 from baggage.domain.bags import BagLatest
 from baggage.jobs import names
-from baggage.jobs.dead_letters import dead_letters_of_topics, dead_letters_to_clickhouse
+from baggage.jobs.dead_letters import dead_letters_to_clickhouse, write_dead_letters
 from baggage.jobs.facts import JOINED_FACTS, REACHED, STAGE, fact_json, members, time_json
 from baggage.jobs.readers import EventReader
 from baggage.jobs.sinks import clickhouse_from_topic, to_compacted_topic
 from baggage.jobs.sources import read_topic
-from baggage.provision.topics import BAG_LATEST, EVENTS
+from baggage.provision.topics import BAG_LATEST
 from baggage.settings import Settings
 
 NAME = names.BAG_LATEST
@@ -32,10 +32,12 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
 
 def build_topic(tables: StreamTableEnvironment, settings: Settings) -> None:
     """The part of the job from Kafka to Kafka."""
-    read_topic(tables, EVENTS, EventReader(settings.clock.clock()), "events", settings, NAME)
+    # Bags are many, and a batch has few events of one: to join these before they are sent on would cost more.
+    tables.get_config().set("table.optimizer.agg-phase-strategy", "ONE_PHASE")
+    read_topic(tables, EventReader(settings.clock.clock()), "events", settings, NAME)
     statements = tables.create_statement_set()
     to_compacted_topic(tables, statements, BAG_LATEST, BAGS, settings)
-    dead_letters_of_topics(tables, statements, ("events",), settings)
+    write_dead_letters(tables, statements, ("events",), settings)
     statements.attach_as_datastream()
 
 
@@ -46,8 +48,8 @@ BAGS = f"""
         || '","stage":"' || {STAGE} || '","reached":"' || {REACHED}
         || '","loaded":' || {fact_json("loaded")} || ',"removed":' || {fact_json("removed")}
         || ',"alarmed":' || {time_json("alarmed")} || ',"cleared":' || {time_json("cleared")}
-        || ',"source":' || CAST(source AS STRING) || ',' || {members("newest")} AS v
+        || ',"source":' || source || ',' || {members("newest")} AS v
     FROM (
-        SELECT bag_id, {JOINED_FACTS}, MAX(arrived) AS arrived, MAX(read_at) AS read_at, MAX(`partition`) AS source
-        FROM events WHERE rejected_reason IS NULL GROUP BY bag_id
+        SELECT bag_id, {JOINED_FACTS}, MAX(arrived) AS arrived, MAX(read_at) AS read_at, MAX(source) AS source
+        FROM events WHERE dead_letter IS NULL GROUP BY bag_id
     )"""

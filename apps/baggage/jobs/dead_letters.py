@@ -11,11 +11,9 @@ from datetime import UTC, datetime
 
 import structlog
 from pyflink.table import StatementSet, StreamTableEnvironment
-from pyflink.table.udf import udf
 
 from baggage.domain.dead_letters import DeadLetter, dead_letter, internal_error
-from baggage.jobs.readers import DeadLetterWriter, row_of
-from baggage.jobs.sinks import clickhouse_from_topic, results_to_topic, to_topic
+from baggage.jobs.sinks import clickhouse_from_topic, results_to_topic
 from baggage.provision.topics import DEAD_LETTER
 from baggage.settings import Settings
 
@@ -38,32 +36,13 @@ def operator_failure(operator: str, key: str, value: str, error: Exception, now:
     )
 
 
-def dead_letters_of_topics(
+def write_dead_letters(
     tables: StreamTableEnvironment, statements: StatementSet, views: tuple[str, ...], settings: Settings
 ) -> None:
-    """Write what the readers of these views rejected to the topic of dead letters."""
-    writer = udf(DeadLetterWriter(settings.clock.clock()), result_type=row_of(DeadLetterWriter.columns()))
-    tables.create_temporary_function("dead_letter", writer)
-    rejected = " UNION ALL ".join(
-        f"SELECT topic, `partition`, `offset`, k, v, rejected_field, rejected_reason FROM {view} "
-        "WHERE rejected_reason IS NOT NULL"
-        for view in views
-    )
-    letters = f"""
-        SELECT written.letter.k, written.letter.v
-        FROM (
-            SELECT dead_letter(topic, `partition`, `offset`, k, v, rejected_field, rejected_reason) AS letter
-            FROM ({rejected})
-        ) AS written"""
-    to_topic(tables, statements, DEAD_LETTER, letters, settings)
-
-
-def dead_letters_of_operator(
-    tables: StreamTableEnvironment, statements: StatementSet, results: str, settings: Settings
-) -> None:
-    """Write the column `dead_letter` of an operator's results to the topic of dead letters."""
+    """Write the column `dead_letter` of these views to the topic of dead letters."""
+    letters = " UNION ALL ".join(f"SELECT dead_letter FROM {view}" for view in views)
     id_fields = ("source_topic", "source_partition", "source_offset")
-    results_to_topic(tables, statements, results, "dead_letter", DEAD_LETTER, id_fields, settings)
+    results_to_topic(tables, statements, f"({letters})", "dead_letter", DEAD_LETTER, id_fields, settings)
 
 
 def dead_letters_to_clickhouse(tables: StreamTableEnvironment, settings: Settings, group: str) -> None:

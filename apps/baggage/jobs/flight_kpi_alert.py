@@ -18,14 +18,14 @@ from baggage.domain.alerts import Alert
 from baggage.domain.flights import Conditions, Flight, FlightOutput, FlightReport
 from baggage.domain.stages import Stage
 from baggage.jobs import names
-from baggage.jobs.dead_letters import dead_letters_of_operator, dead_letters_of_topics
+from baggage.jobs.dead_letters import write_dead_letters
 from baggage.jobs.facts import STAGE_NUMBER, news_json
 from baggage.jobs.operators import Context, StateMachineOperator, json_text
 from baggage.jobs.progress import ProgressTracker, progress
-from baggage.jobs.readers import EventReader, ScheduleReader
+from baggage.jobs.readers import FlightEventReader, ScheduleReader
 from baggage.jobs.sinks import clickhouse_from_topic, results_to_clickhouse, results_to_topic, results_type
-from baggage.jobs.sources import changes, keyed, read_topic
-from baggage.provision.topics import ALERTS, EVENTS, SCHEDULE
+from baggage.jobs.sources import changes, keyed, share_topic
+from baggage.provision.topics import ALERTS, SCHEDULE
 from baggage.settings import KafkaSettings, Settings
 
 NAME = names.FLIGHT_KPI_ALERT
@@ -45,8 +45,8 @@ _decode = msgspec.json.Decoder(FlightReport).decode
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     """Add the job to the environment of `tables`."""
     clock = settings.clock.clock()
-    read_topic(tables, EVENTS, EventReader(clock), "events", settings, NAME)
-    read_topic(tables, SCHEDULE, ScheduleReader(clock), "schedules", settings, NAME)
+    share_topic(tables, FlightEventReader(clock), "events", settings, NAME)
+    share_topic(tables, ScheduleReader(clock), "schedules", settings, NAME)
     reports = changes(tables, REPORTS)
     results = (
         keyed(reports)
@@ -61,8 +61,7 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     results_to_clickhouse(tables, "results", "unscheduled", UNSCHEDULED_TABLE, settings)
     statements = tables.create_statement_set()
     results_to_topic(tables, statements, "results", "alert", ALERTS, ("alert_id",), settings)
-    dead_letters_of_topics(tables, statements, ("schedules",), settings)
-    dead_letters_of_operator(tables, statements, "results", settings)
+    write_dead_letters(tables, statements, ("schedules", "results"), settings)
     statements.attach_as_datastream()
     clickhouse_from_topic(tables, ALERTS, Alert, ALERT_TABLE, settings, NAME)
 
@@ -90,11 +89,11 @@ REPORTS = f"""
             FROM (
                 SELECT flight_id, bag_id, COUNT(*) AS events,
                     MAX(reached) AS reached, MAX(loaded) AS loaded, MAX(removed) AS removed
-                FROM events WHERE rejected_reason IS NULL GROUP BY flight_id, bag_id
+                FROM events WHERE dead_letter IS NULL GROUP BY flight_id, bag_id
             )
             UNION ALL
             SELECT flight_id, CAST(NULL AS INT), CAST(0 AS BIGINT), news
-            FROM schedules WHERE rejected_reason IS NULL
+            FROM schedules WHERE dead_letter IS NULL
         )
         GROUP BY flight_id
     )"""

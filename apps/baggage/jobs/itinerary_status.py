@@ -15,13 +15,13 @@ from pyflink.table import StreamTableEnvironment
 from baggage.clock import Clock
 from baggage.domain.itineraries import Itinerary, ItineraryNews
 from baggage.jobs import names
-from baggage.jobs.dead_letters import dead_letters_of_operator, dead_letters_of_topics
+from baggage.jobs.dead_letters import write_dead_letters
 from baggage.jobs.facts import FACTS, JOINED_FACTS, NO_FACTS, after_order, facts_json, news_json
 from baggage.jobs.operators import Context, StateMachineOperator, json_text
 from baggage.jobs.progress import ProgressTracker, progress
 from baggage.jobs.readers import AssignmentReader, BagReader, NotificationReader, ScheduleReader
 from baggage.jobs.sinks import RECORD, results_to_clickhouse, results_to_topic, results_type, to_clickhouse
-from baggage.jobs.sources import changes, keyed, read_topic, stream
+from baggage.jobs.sources import changes, keyed, share_topic, stream
 from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, EVENTS, NOTIFICATIONS, SCHEDULE
 from baggage.settings import KafkaSettings, RulesSettings, Settings
 
@@ -37,10 +37,10 @@ _decode = msgspec.json.Decoder(ItineraryNews).decode
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     """Add the job to the environment of `tables`."""
     clock = settings.clock.clock()
-    read_topic(tables, BAG_LATEST, BagReader(clock), "bags", settings, NAME)
-    read_topic(tables, ASSIGNMENT, AssignmentReader(clock), "assignments", settings, NAME)
-    read_topic(tables, SCHEDULE, ScheduleReader(clock), "schedules", settings, NAME)
-    read_topic(tables, NOTIFICATIONS, NotificationReader(clock), "notified", settings, NAME)
+    share_topic(tables, BagReader(clock), "bags", settings, NAME)
+    share_topic(tables, AssignmentReader(clock), "assignments", settings, NAME)
+    share_topic(tables, ScheduleReader(clock), "schedules", settings, NAME)
+    share_topic(tables, NotificationReader(clock), "notified", settings, NAME)
     news = changes(tables, BAGS).union(stream(tables, MOVES), changes(tables, FLIGHTS), changes(tables, NOTIFIED))
     results = (
         keyed(news)
@@ -53,10 +53,9 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     results_to_clickhouse(tables, "results", "status", STATUS_TABLE, settings)
     statements = tables.create_statement_set()
     results_to_topic(tables, statements, "results", "notification", NOTIFICATIONS, ("notification_id",), settings)
-    dead_letters_of_topics(tables, statements, ("bags", "assignments", "notified"), settings)
-    dead_letters_of_operator(tables, statements, "results", settings)
+    write_dead_letters(tables, statements, ("bags", "assignments", "notified", "results"), settings)
     statements.attach_as_datastream()
-    notified = "SELECT CAST(v AS STRING) FROM notified WHERE rejected_reason IS NULL"
+    notified = "SELECT record FROM notified WHERE dead_letter IS NULL"
     to_clickhouse(stream(tables, notified, RECORD), NOTIFICATION_TABLE, settings)
 
 
@@ -72,7 +71,7 @@ BAGS = f"""
             SELECT bag_id, {FACTS}, CAST(NULL AS STRING) AS newest_itinerary, CAST(NULL AS STRING) AS news
             FROM bags WHERE bag_id IS NOT NULL
             UNION ALL
-            SELECT bag_id, {NO_FACTS}, newest_itinerary, news FROM assignments WHERE rejected_reason IS NULL
+            SELECT bag_id, {NO_FACTS}, newest_itinerary, news FROM assignments WHERE dead_letter IS NULL
         )
         GROUP BY bag_id
     )"""
@@ -85,7 +84,7 @@ MOVES = f"""
     FROM assignments AS moved JOIN assignments AS former ON moved.bag_id = former.bag_id
     WHERE former.itinerary_id IS NOT NULL
         AND (moved.itinerary_id IS NULL OR moved.itinerary_id <> former.itinerary_id)
-        AND moved.rejected_reason IS NULL"""
+        AND moved.dead_letter IS NULL"""
 
 #: `ItineraryNews` of a flight, for every itinerary that a bag with that flight was assigned to: of its newest schedule,
 #: and once for all bags of the itinerary.
@@ -96,18 +95,18 @@ FLIGHTS = f"""
     FROM (
         SELECT itinerary_id || ' ' || flight_id AS id, MAX(itinerary_id) AS itinerary_id, MAX(flight_id) AS flight_id
         FROM assignments CROSS JOIN UNNEST(flights) AS flight (flight_id)
-        WHERE rejected_reason IS NULL
+        WHERE dead_letter IS NULL
         GROUP BY itinerary_id || ' ' || flight_id
     ) AS leg
     JOIN (
-        SELECT flight_id, MAX(news) AS news FROM schedules WHERE rejected_reason IS NULL GROUP BY flight_id
+        SELECT flight_id, MAX(news) AS news FROM schedules WHERE dead_letter IS NULL GROUP BY flight_id
     ) AS newest ON newest.flight_id = leg.flight_id"""
 
 #: `ItineraryNews` of what was notified of an itinerary last.
 NOTIFIED = f"""
     SELECT itinerary_id AS k, '{{"notified":' || {news_json("news")} || '}}' AS v, itinerary_id AS id
     FROM (
-        SELECT itinerary_id, MAX(news) AS news FROM notified WHERE rejected_reason IS NULL GROUP BY itinerary_id
+        SELECT itinerary_id, MAX(news) AS news FROM notified WHERE dead_letter IS NULL GROUP BY itinerary_id
     )"""
 
 

@@ -38,15 +38,15 @@ logger = structlog.get_logger()
 class Progress(msgspec.Struct, frozen=True):
     """How far a partition has been read, rejected records included.
 
-    `arrived` is the newest time, in the pipeline's time, at which a record of it had come by all clocks, `appended`
-    the newest one, in real time, at which the broker appended one; None: all were rejected.
+    `arrived` is the newest time, in the pipeline's time, at which a record of it had come by all clocks, `appended_ms`
+    the newest Unix time at which the broker appended one; None: all were rejected.
     """
 
     topic: str
     partition: int
     offset: int
     arrived: datetime | None
-    appended: datetime | None
+    appended_ms: int | None
 
     def id(self) -> str:
         """The partition."""
@@ -65,28 +65,27 @@ def progress(
     of a record of it. So it tells how far another job has read that topic, too.
     """
     own = [
-        f"SELECT topic, `partition`, `offset`, CASE WHEN rejected_reason IS NULL THEN arrived END AS arrived, "
-        f"CASE WHEN rejected_reason IS NULL THEN appended END AS appended FROM {view}"
+        f"SELECT topic, `partition`, `offset`, arrived, "
+        f"CASE WHEN dead_letter IS NULL THEN appended_ms END AS appended_ms FROM {view}"
         for view in views
     ]
     elsewhere = [
-        f"SELECT '{topic.name}', CAST(source AS INT), CAST(0 AS BIGINT), arrived, CAST(NULL AS TIMESTAMP_LTZ(3)) "
+        f"SELECT '{topic.name}', CAST(source AS INT), CAST(0 AS BIGINT), arrived, CAST(NULL AS BIGINT) "
         f"FROM {view} WHERE source IS NOT NULL"
         for view, topic in (derived or {}).items()
     ]
-    time_format = "yyyy-MM-dd''T''HH:mm:ss.SSS''Z''"
     newest = changes(
         tables,
         f"""
         SELECT topic AS k,
             '{{"topic":"' || topic || '","partition":' || CAST(`partition` AS STRING)
             || ',"offset":' || CAST(`offset` AS STRING) || ',"arrived":' || {time_json("arrived")}
-            || ',"appended":' || {time_json(f"DATE_FORMAT(appended, '{time_format}')")} || '}}' AS v,
+            || ',"appended_ms":' || COALESCE(CAST(appended_ms AS STRING), 'null') || '}}' AS v,
             id
         FROM (
             SELECT topic || '|' || CAST(`partition` AS STRING) AS id, MAX(topic) AS topic,
                 MAX(`partition`) AS `partition`, MAX(`offset`) AS `offset`, MAX(arrived) AS arrived,
-                MAX(appended) AS appended
+                MAX(appended_ms) AS appended_ms
             FROM ({" UNION ALL ".join(own + elsewhere)})
             GROUP BY topic || '|' || CAST(`partition` AS STRING)
         )""",
@@ -156,8 +155,9 @@ class ProgressTracker:
     def _apply(self, progress: Progress) -> None:
         self._known[progress.id()] = progress
         self._read(progress)
-        if progress.topic == EVENTS.name and progress.appended:
-            self._newest = max(self._newest or progress.appended, progress.appended)
+        if progress.topic == EVENTS.name and progress.appended_ms:
+            appended = datetime.fromtimestamp(progress.appended_ms / 1000, UTC)
+            self._newest = max(self._newest or appended, appended)
 
     def _read(self, progress: Progress) -> None:
         arrived = self._clock.real(progress.arrived) if progress.arrived else datetime.fromtimestamp(0, UTC)

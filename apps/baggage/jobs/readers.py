@@ -1,7 +1,6 @@
 """The scalar functions that read topics: a record becomes a row of what the domain finds in it, or of why it is bad.
 
-A row of a reader has named columns, and two more that say why a record is rejected; where they are set, the others
-are null. An error of our own code is such a reason, too: no record may restart a job (design: Bad input).
+An error of our own code is a reason to reject a record, too: none may restart a job (design: Bad input).
 """
 
 from __future__ import annotations
@@ -26,20 +25,14 @@ from baggage.domain.events import parse_event
 from baggage.domain.notifications import Notified, parse_notification
 from baggage.domain.records import Record, RecordError, tombstone_key
 from baggage.domain.schedule import AssignmentNews, FlightNews, parse_assignment, parse_schedule
+from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, EVENTS, NOTIFICATIONS, SCHEDULE, Topic
 
 #: The offset in front of the text of news, which sorts as the offset does: the longest one has so many digits.
 OFFSET_DIGITS = 19
 
-_REJECTED = ("rejected_field", "rejected_reason")
-
 _encode = msgspec.json.Encoder().encode
 logger = structlog.get_logger()
 R = TypeVar("R", bound=Record)
-
-
-def row_of(columns: dict[str, DataType]) -> DataType:
-    """The type of a row with these columns."""
-    return DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in columns.items()])
 
 
 class KafkaRecord(NamedTuple):
@@ -47,13 +40,18 @@ class KafkaRecord(NamedTuple):
 
     key: bytes | None
     value: bytes | None
+    partition: int
     offset: int
     appended: datetime
 
 
 class Reader(ScalarFunction):  # type: ignore[misc]
-    """A function of key, value, offset and append time of a record; its columns are those of `texts` and `lists`."""
+    """A function of a record of `topic`; its columns are `texts`, `lists` and `dead_letter`.
 
+    `dead_letter` says why a record is rejected; where it is set, the others are null.
+    """
+
+    topic: Topic
     texts: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
 
@@ -70,26 +68,26 @@ class Reader(ScalarFunction):  # type: ignore[misc]
         return (
             dict.fromkeys(cls.texts, DataTypes.STRING())
             | dict.fromkeys(cls.lists, DataTypes.ARRAY(DataTypes.STRING()))
-            | dict.fromkeys(_REJECTED, DataTypes.STRING())
+            | {"dead_letter": DataTypes.STRING()}
         )
 
     @abstractmethod
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The values of the columns `texts` and `lists`."""
 
-    def eval(self, key: bytes | None, value: bytes | None, offset: int, appended: datetime) -> Row:
-        """Read one record."""
+    def eval(self, key: bytes | None, value: bytes | None, partition: int, offset: int, appended_ms: int) -> Row:
+        """Read one record, which the broker appended at a Unix time."""
         try:
-            # Flink gives times without a zone; they are in UTC (table.local-time-zone).
-            record = KafkaRecord(key, value, offset, self._clock.at(appended.replace(tzinfo=UTC)))
-            return Row(*self.read(record), None, None)
+            appended = self._clock.at(datetime.fromtimestamp(appended_ms / 1000, UTC))
+            return Row(*self.read(KafkaRecord(key, value, partition, offset, appended)), None)
         except RecordError as error:
             problem = error
         except Exception as error:
             logger.exception("record rejected", reader=type(self).__name__, key=key, value=value)
             problem = internal_error(error)
+        letter = dead_letter(self.topic.name, partition, offset, key, value, problem, self._clock.now())
         # PyFlink has no null lists.
-        return Row(*[None] * len(self.texts), *[[] for _ in self.lists], problem.field, problem.reason)
+        return Row(*[None] * len(self.texts), *[[] for _ in self.lists], letter.to_json().decode())
 
 
 class EventReader(Reader):
@@ -98,26 +96,47 @@ class EventReader(Reader):
     `arrived` is when it had come by the clocks of both its sender and the broker, `read_at` when it was read.
     """
 
+    topic = EVENTS
     texts = (
-        *("bag_id", "flight_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "read_at"),
+        *("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "read_at", "source"),
     )
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The facts of one event."""
         event = parse_event(record.key, record.value)
-        arrived = min(event.ingest_time, record.appended)
+        return (
+            event.bag_id,
+            *_texts(BagFacts.of(event, record.appended)),
+            time_text(min(event.ingest_time, record.appended)),
+            time_text(self._clock.now()),
+            str(record.partition),
+        )
+
+
+class FlightEventReader(Reader):
+    """baggage.events.v1: those facts of an event that say how far the bag is on the way to its flight, as texts."""
+
+    topic = EVENTS
+    texts = ("bag_id", "flight_id", "reached", "loaded", "removed", "arrived")
+
+    def read(self, record: KafkaRecord) -> tuple[object, ...]:
+        """The facts of one event."""
+        event = parse_event(record.key, record.value)
+        facts = BagFacts.of(event, record.appended)
         return (
             event.bag_id,
             event.flight_id,
-            *_texts(BagFacts.of(event, record.appended)),
-            time_text(arrived),
-            time_text(self._clock.now()),
+            facts.reached.text(),
+            facts.loaded.text() if facts.loaded else None,
+            facts.removed.text() if facts.removed else None,
+            time_text(min(event.ingest_time, record.appended)),
         )
 
 
 class BagReader(Reader):
     """baggage.bag.latest.v1: the facts of a bag, as texts; nothing of a tombstone."""
 
+    topic = BAG_LATEST
     texts = ("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "source")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
@@ -132,6 +151,7 @@ class BagReader(Reader):
 class ScheduleReader(Reader):
     """flight.schedule.v1: the news of a flight."""
 
+    topic = SCHEDULE
     texts = ("flight_id", "news", "arrived")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
@@ -147,6 +167,7 @@ class AssignmentReader(Reader):
     `newest_itinerary` is a text that sorts as the news do: what follows the offset is the itinerary, or empty.
     """
 
+    topic = ASSIGNMENT
     texts = ("bag_id", "itinerary_id", "newest_itinerary", "news", "arrived")
     lists = ("flights",)
 
@@ -162,41 +183,17 @@ class AssignmentReader(Reader):
 
 
 class NotificationReader(Reader):
-    """baggage.notifications.v1: what was notified of an itinerary."""
+    """baggage.notifications.v1: what was notified of an itinerary, and the `record` itself."""
 
-    texts = ("itinerary_id", "news", "arrived")
+    topic = NOTIFICATIONS
+    texts = ("itinerary_id", "news", "arrived", "record")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """One notification."""
         notification = parse_notification(record.key, record.value)
         notified = Notified(notification.version, notification.journey_state)
-        return notification.itinerary_id, news_text(notification.version, notified), time_text(record.appended)
-
-
-class DeadLetterWriter(ScalarFunction):  # type: ignore[misc]
-    """Makes the key and the value of a dead letter from a record that a reader rejected."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    @staticmethod
-    def columns() -> dict[str, DataType]:
-        """The columns of the row that it returns, by name."""
-        return {"k": DataTypes.STRING(), "v": DataTypes.STRING()}
-
-    def eval(
-        self,
-        topic: str,
-        partition: int,
-        offset: int,
-        key: bytes | None,
-        value: bytes | None,
-        field: str,
-        reason: str,
-    ) -> Row:
-        """The dead letter of one record."""
-        letter = dead_letter(topic, partition, offset, key, value, RecordError(field, reason), self._clock.now())
-        return Row(letter.key(), letter.to_json().decode())
+        news = news_text(notification.version, notified)
+        return notification.itinerary_id, news, time_text(record.appended), notification.to_json().decode()
 
 
 def news_text(order: int, news: msgspec.Struct) -> str:

@@ -14,12 +14,15 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 from pyflink.table.changelog_mode import ChangelogMode
 from pyflink.table.udf import udf
 
-from baggage.jobs.readers import Reader, row_of
+from baggage.jobs.readers import Reader
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
 #: What goes to an operator: the key that it is keyed by, a record in JSON, and what the record is of.
 KEYED = Types.ROW_NAMED(["k", "v", "id"], [Types.STRING(), Types.STRING(), Types.STRING()])
+
+# A time costs several times as much as a number on the way into Python.
+_UNIX_MS = "EXTRACT(EPOCH FROM appended) * 1000 + EXTRACT(MILLISECOND FROM appended)"
 
 #: The options of a topic as a table of keys and values as they are.
 RAW = "'key.format' = 'raw', 'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'"
@@ -58,22 +61,33 @@ def declare_topic(tables: StreamTableEnvironment, topic: Topic, settings: Settin
     return name
 
 
-def read_topic(
-    tables: StreamTableEnvironment, topic: Topic, reader: Reader, view: str, settings: Settings, group: str
-) -> None:
-    """Read a topic into a view: the columns of `reader`, and those of the record itself.
+def read_topic(tables: StreamTableEnvironment, reader: Reader, view: str, settings: Settings, group: str) -> None:
+    """Read the topic of a reader into a view: the reader's columns, and where and when (Unix time) the record came.
 
-    The view goes over a DataStream, since the planner would call the function anew for each query that starts there.
+    The queries of one set of statements share what is read.
     """
-    fields = reader.columns()
     function = f"read_{view}"
-    tables.create_temporary_function(function, udf(reader, result_type=row_of(fields)))
-    read = ", ".join(f"parsed.r.{name} AS {name}" for name in fields)
-    records = declare_topic(tables, topic, settings, group)
+    result_type = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in reader.columns().items()])
+    tables.create_temporary_function(function, udf(reader, result_type=result_type))
+    records = declare_topic(tables, reader.topic, settings, group)
+    read = ", ".join(f"parsed.r.{name} AS {name}" for name in reader.columns())
     rows = tables.sql_query(f"""
-        SELECT {read}, k, v, topic, `partition`, `offset`, appended
-        FROM (SELECT *, {function}(k, v, `offset`, appended) AS r FROM {records}) AS parsed""")
-    tables.create_temporary_view(view, tables.from_data_stream(tables.to_data_stream(rows)))
+        SELECT {read}, topic, `partition`, `offset`, appended_ms
+        FROM (
+            SELECT *, {function}(k, v, `partition`, `offset`, appended_ms) AS r
+            FROM (SELECT *, {_UNIX_MS} AS appended_ms FROM {records})
+        ) AS parsed""")
+    tables.create_temporary_view(view, rows)
+
+
+def share_topic(tables: StreamTableEnvironment, reader: Reader, view: str, settings: Settings, group: str) -> None:
+    """Read a topic as `read_topic` does, for queries that become streams: each of them is planned by itself.
+
+    So the view goes over a stream, too, or the planner would read the topic for each of them anew.
+    """
+    rows = f"{view}_read"
+    read_topic(tables, reader, rows, settings, group)
+    tables.create_temporary_view(view, tables.from_data_stream(tables.to_data_stream(tables.from_path(rows))))
 
 
 def changes(tables: StreamTableEnvironment, query: str) -> DataStream:
