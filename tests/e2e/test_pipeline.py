@@ -153,8 +153,11 @@ def bad_events(good: BaggageEvent) -> dict[str, tuple[bytes | None, bytes | None
     }
 
 
-def test_at_night_bad_records_are_dead_letters_and_change_nothing_else(settings_at: SettingsAt) -> None:
+def test_at_night_on_three_task_managers_bad_records_are_dead_letters_and_change_nothing_else(
+    settings_at: SettingsAt,
+) -> None:
     settings = settings_at("03:00")
+    settings.flink.parallelism = settings.local.task_managers = 3
     settings.rules = RulesSettings(cleared_ends_exception=True)
     with running(settings) as pipeline:
         start = pipeline.now()

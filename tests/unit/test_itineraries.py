@@ -507,6 +507,15 @@ def test_one_that_has_expired_keeps_its_version_and_takes_no_more_news() -> None
     assert made.evaluate(now) == ItineraryOutput()
 
 
+def test_what_a_fresh_start_brings_back_of_an_itinerary_that_is_over_is_not_notified_again() -> None:
+    made, now = Itinerary(ITINERARY), INBOUND_FLIGHT.arr_time + 5 * RETENTION
+    for news in (ASSIGNED, of_bag(INDUCTED), of_flight(flight_news())):
+        made.apply(msgspec.structs.replace(news, arrived=EARLY), now)
+    output = made.evaluate(now)
+    assert made.is_expired
+    assert summary(output) == (None, None)
+
+
 def test_what_is_kept_can_be_packed() -> None:
     made = itinerary(ASSIGNED_BOTH, of_bag(INDUCTED), of_flight(flight_news()), gone(0, "B2"))
     made.evaluate(EARLY)

@@ -98,8 +98,12 @@ def itinerary_status(state: ItineraryState, now: datetime) -> ItineraryStatus:
 
 
 class ItineraryNews(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes to an itinerary: of one of its bags, present or former; of one of its flights; or of itself."""
+    """What comes to an itinerary: of one of its bags, present or former; of one of its flights; or of itself.
 
+    `arrived` is when it had come by all clocks, None: now.
+    """
+
+    arrived: datetime | None = None
     bag_id: str = ""
     facts: BagFacts | None = None
     assigned: AssignmentNews | None = None
@@ -125,9 +129,9 @@ class Itinerary(msgspec.Struct):
     """All that is kept of an itinerary; a value that can be packed.
 
     `bags` are all that were ever assigned to it: those whose newest assignment names it are its own. `updated_at` is
-    its last news, `last_arrival` the latest arrival that a schedule ever gave its flights. An itinerary that has
-    expired keeps what was notified, so that versions never start again, and the offsets of the assignments of its
-    `former_bags`: only a newer assignment brings it back.
+    when its last news arrived, `last_arrival` the latest arrival that a schedule ever gave its flights. An itinerary
+    that has expired keeps what was notified, so that versions never start again, and the offsets of the assignments of
+    its `former_bags`: only a newer assignment brings it back.
     """
 
     itinerary_id: str
@@ -167,7 +171,8 @@ class Itinerary(msgspec.Struct):
                 self.last_arrival = arrival
             if known is None or known.offset < news.flight.offset:
                 self.flights[news.flight_id] = news.flight
-        self.updated_at = now
+        arrived = news.arrived or now
+        self.updated_at = max(self.updated_at, arrived) if self.updated_at else arrived
         return True
 
     def is_over(self, now: datetime) -> bool:

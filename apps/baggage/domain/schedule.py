@@ -28,6 +28,8 @@ RETENTION = timedelta(hours=48)
 #: Whatever may come again is kept this long after its last news: the joins and counts of Flink, the topic of bags, and
 #: what was notified of an expired itinerary. Longer than the topics keep events and notifications, and than any outage.
 STATE_RETENTION = timedelta(days=14)
+#: A schedule is kept longer: airlines publish them a year ahead.
+SCHEDULE_RETENTION = timedelta(days=400)
 
 
 class FlightStatus(StrEnum):

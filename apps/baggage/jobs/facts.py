@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from baggage.domain.bags import LEG_DIGITS, STAGE_DIGITS, TIME_CHARACTERS
+from baggage.domain.schedule import SCHEDULE_RETENTION
 from baggage.domain.stages import Stage
 from baggage.jobs.readers import OFFSET_DIGITS
 
@@ -36,6 +37,11 @@ def fact_json(fact: str) -> str:
 def members(fact: str) -> str:
     """SQL for the members of a fact's JSON object, with its closing brace: the rest of an object that has begun."""
     return f"SUBSTRING({fact}, {_KEY + len('{') + 1})"
+
+
+def keep(table: str) -> str:
+    """The hint that keeps what SQL holds of a table as long as schedules are kept (`table.exec.state.ttl`: shorter)."""
+    return f"/*+ STATE_TTL('{table}' = '{SCHEDULE_RETENTION.days} d') */"
 
 
 def time_json(time: str) -> str:

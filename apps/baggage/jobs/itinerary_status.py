@@ -16,7 +16,7 @@ from baggage.clock import Clock
 from baggage.domain.itineraries import Itinerary, ItineraryNews
 from baggage.jobs import names
 from baggage.jobs.dead_letters import write_dead_letters
-from baggage.jobs.facts import FACTS, JOINED_FACTS, NO_FACTS, after_order, facts_json, news_json
+from baggage.jobs.facts import FACTS, JOINED_FACTS, NO_FACTS, after_order, facts_json, keep, news_json, time_json
 from baggage.jobs.operators import Context, StateMachineOperator, json_text
 from baggage.jobs.progress import ProgressTracker, progress
 from baggage.jobs.readers import AssignmentReader, BagReader, NotificationReader, ScheduleReader
@@ -63,15 +63,16 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
 BAGS = f"""
     SELECT COALESCE({after_order("newest_itinerary")}, '') AS k,
         '{{"bag_id":' || JSON_STRING(bag_id) || ',"facts":' || {facts_json()}
-        || ',"assigned":' || {news_json("news")} || '}}' AS v,
+        || ',"assigned":' || {news_json("news")} || ',"arrived":' || {time_json("arrived")} || '}}' AS v,
         bag_id AS id
     FROM (
-        SELECT bag_id, {JOINED_FACTS}, MAX(newest_itinerary) AS newest_itinerary, MAX(news) AS news
+        SELECT bag_id, {JOINED_FACTS}, MAX(newest_itinerary) AS newest_itinerary, MAX(news) AS news,
+            MAX(arrived) AS arrived
         FROM (
-            SELECT bag_id, {FACTS}, CAST(NULL AS STRING) AS newest_itinerary, CAST(NULL AS STRING) AS news
+            SELECT bag_id, {FACTS}, CAST(NULL AS STRING) AS newest_itinerary, CAST(NULL AS STRING) AS news, arrived
             FROM bags WHERE bag_id IS NOT NULL
             UNION ALL
-            SELECT bag_id, {NO_FACTS}, newest_itinerary, news FROM assignments WHERE dead_letter IS NULL
+            SELECT bag_id, {NO_FACTS}, newest_itinerary, news, arrived FROM assignments WHERE dead_letter IS NULL
         )
         GROUP BY bag_id
     )"""
@@ -79,7 +80,8 @@ BAGS = f"""
 #: `ItineraryNews` of the assignment of a bag to no or another itinerary, for those that it was assigned to.
 MOVES = f"""
     SELECT former.itinerary_id AS k,
-        '{{"bag_id":' || JSON_STRING(moved.bag_id) || ',"assigned":' || {news_json("moved.news")} || '}}' AS v,
+        '{{"bag_id":' || JSON_STRING(moved.bag_id) || ',"assigned":' || {news_json("moved.news")}
+        || ',"arrived":' || {time_json("moved.arrived")} || '}}' AS v,
         moved.bag_id AS id
     FROM assignments AS moved JOIN assignments AS former ON moved.bag_id = former.bag_id
     WHERE former.itinerary_id IS NOT NULL
@@ -89,8 +91,9 @@ MOVES = f"""
 #: `ItineraryNews` of a flight, for every itinerary that a bag with that flight was assigned to: of its newest schedule,
 #: and once for all bags of the itinerary.
 FLIGHTS = f"""
-    SELECT leg.itinerary_id AS k,
-        '{{"flight_id":' || JSON_STRING(leg.flight_id) || ',"flight":' || {news_json("newest.news")} || '}}' AS v,
+    SELECT {keep("newest")} leg.itinerary_id AS k,
+        '{{"flight_id":' || JSON_STRING(leg.flight_id) || ',"flight":' || {news_json("newest.news")}
+        || ',"arrived":' || {time_json("newest.arrived")} || '}}' AS v,
         leg.id
     FROM (
         SELECT itinerary_id || ' ' || flight_id AS id, MAX(itinerary_id) AS itinerary_id, MAX(flight_id) AS flight_id
@@ -99,14 +102,18 @@ FLIGHTS = f"""
         GROUP BY itinerary_id || ' ' || flight_id
     ) AS leg
     JOIN (
-        SELECT flight_id, MAX(news) AS news FROM schedules WHERE dead_letter IS NULL GROUP BY flight_id
+        SELECT {keep("schedules")} flight_id, MAX(news) AS news, MAX(arrived) AS arrived
+        FROM schedules WHERE dead_letter IS NULL GROUP BY flight_id
     ) AS newest ON newest.flight_id = leg.flight_id"""
 
 #: `ItineraryNews` of what was notified of an itinerary last.
 NOTIFIED = f"""
-    SELECT itinerary_id AS k, '{{"notified":' || {news_json("news")} || '}}' AS v, itinerary_id AS id
+    SELECT itinerary_id AS k,
+        '{{"notified":' || {news_json("news")} || ',"arrived":' || {time_json("arrived")} || '}}' AS v,
+        itinerary_id AS id
     FROM (
-        SELECT itinerary_id, MAX(news) AS news FROM notified WHERE dead_letter IS NULL GROUP BY itinerary_id
+        SELECT itinerary_id, MAX(news) AS news, MAX(arrived) AS arrived
+        FROM notified WHERE dead_letter IS NULL GROUP BY itinerary_id
     )"""
 
 
