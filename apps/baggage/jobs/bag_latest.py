@@ -48,8 +48,8 @@ BAGS = f"""
         || '","stage":"' || {STAGE} || '","reached":"' || {REACHED}
         || '","loaded":' || {fact_json("loaded")} || ',"removed":' || {fact_json("removed")}
         || ',"alarmed":' || {time_json("alarmed")} || ',"cleared":' || {time_json("cleared")}
-        || ',"source":' || source || ',' || {members("newest")} AS v
+        || ',"source":' || CAST(source AS STRING) || ',' || {members("newest")} AS v
     FROM (
-        SELECT bag_id, {JOINED_FACTS}, MAX(arrived) AS arrived, MAX(read_at) AS read_at, MAX(source) AS source
+        SELECT bag_id, {JOINED_FACTS}, MAX(arrived) AS arrived, MAX(read_at) AS read_at, MAX(`partition`) AS source
         FROM events WHERE dead_letter IS NULL GROUP BY bag_id
     )"""

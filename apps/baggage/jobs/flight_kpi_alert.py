@@ -125,23 +125,28 @@ class FlightOperator(StateMachineOperator[Flight]):
     def apply(self, key: str, value: str, ctx: Context) -> Iterator[FlightResult]:
         """Take a `FlightReport`."""
         flight = self._kept.get(key) or Flight(key)
-        yield from self._finish(flight, flight.apply(_decode(value), self._conditions(ctx)), ctx)
+        conditions = self._conditions(ctx)
+        yield from self._finish(flight, flight.apply(_decode(value), conditions), conditions, ctx)
 
     def wake(self, kept: Flight, ctx: Context) -> Iterator[FlightResult]:
         """Emit what is due."""
-        yield from self._finish(kept, kept.evaluate(self._conditions(ctx)), ctx)
+        conditions = self._conditions(ctx)
+        yield from self._finish(kept, kept.evaluate(conditions), conditions, ctx)
 
     def _conditions(self, ctx: Context) -> Conditions:
+        real_now = self.real_now(ctx)
         return Conditions(
-            now=self.now(ctx),
+            now=self._clock.at(real_now),
             freshness_sec=self._progress.freshness_sec(ctx),
-            backlog_is_read=self._progress.is_backlog_read(self.real_now(ctx), ctx),
+            backlog_is_read=self._progress.is_backlog_read(real_now, ctx),
             catch_up=_CATCH_UP * self._clock.speed,
         )
 
-    def _finish(self, flight: Flight, output: FlightOutput, ctx: Context) -> Iterator[FlightResult]:
+    def _finish(
+        self, flight: Flight, output: FlightOutput, conditions: Conditions, ctx: Context
+    ) -> Iterator[FlightResult]:
         """Store the flight, set its timer, and emit."""
-        if flight.is_expired(self.now(ctx)):
+        if flight.is_expired(conditions.now):
             self._kept.clear(flight.flight_id)
         else:
             self._kept.put(flight.flight_id, flight)

@@ -7,6 +7,7 @@ schedules of its flights and what was notified of it before -> an operator that 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -143,30 +144,29 @@ class ItineraryOperator(StateMachineOperator[Itinerary]):
         """Take `ItineraryNews`. What concerns no itinerary has the empty key."""
         if not key:
             return
-        itinerary = self._kept.get(key) or Itinerary(key)
-        if not itinerary.apply(_decode(value), self.now(ctx)):
+        itinerary, real_now = self._kept.get(key) or Itinerary(key), self.real_now(ctx)
+        if not itinerary.apply(_decode(value), self._clock.at(real_now)):
             return
-        if self._waits(ctx):
+        if self._waits(real_now, ctx):
             self._kept.put(key, itinerary)
         else:
-            yield from self._evaluate(itinerary, ctx)
+            yield from self._evaluate(itinerary, self._clock.at(real_now), ctx)
 
     def wake(self, kept: Itinerary, ctx: Context) -> Iterator[ItineraryResult]:
         """Look at the rules."""
-        if not self._waits(ctx):
-            yield from self._evaluate(kept, ctx)
+        real_now = self.real_now(ctx)
+        if not self._waits(real_now, ctx):
+            yield from self._evaluate(kept, self._clock.at(real_now), ctx)
 
-    def _waits(self, ctx: Context) -> bool:
+    def _waits(self, real_now: datetime, ctx: Context) -> bool:
         """Whether nothing may be concluded yet; the itinerary is woken up to ask again."""
-        now = self.real_now(ctx)
-        if self._progress.is_backlog_read(now, ctx):
+        if self._progress.is_backlog_read(real_now, ctx):
             return False
-        self.wake_up(self._progress.look_again_at(now), ctx)
+        self.wake_up(self._progress.look_again_at(real_now), ctx)
         return True
 
-    def _evaluate(self, kept: Itinerary, ctx: Context) -> Iterator[ItineraryResult]:
+    def _evaluate(self, kept: Itinerary, now: datetime, ctx: Context) -> Iterator[ItineraryResult]:
         """Store the itinerary, set its timer, and emit what has changed."""
-        now = self.now(ctx)
         output = kept.evaluate(now, cleared_ends_exception=self._rules.cleared_ends_exception)
         if kept.is_over(now):
             self._kept.clear(kept.itinerary_id)

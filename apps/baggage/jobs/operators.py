@@ -103,10 +103,6 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
             return self._started
         return datetime.fromtimestamp(watermark / _SECOND_MS, UTC)
 
-    def now(self, ctx: Context) -> datetime:
-        """The same in the pipeline's time."""
-        return self._clock.at(self.real_now(ctx))
-
     @staticmethod
     def wake_up(when: datetime, ctx: Context) -> None:
         """Set a timer at a real time, for the watermark that is at or past it."""

@@ -40,7 +40,6 @@ class KafkaRecord(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    partition: int
     offset: int
     appended: datetime
 
@@ -79,7 +78,7 @@ class Reader(ScalarFunction):  # type: ignore[misc]
         """Read one record, which the broker appended at a Unix time."""
         try:
             appended = self._clock.at(datetime.fromtimestamp(appended_ms / 1000, UTC))
-            return Row(*self.read(KafkaRecord(key, value, partition, offset, appended)), None)
+            return Row(*self.read(KafkaRecord(key, value, offset, appended)), None)
         except RecordError as error:
             problem = error
         except Exception as error:
@@ -97,9 +96,7 @@ class EventReader(Reader):
     """
 
     topic = EVENTS
-    texts = (
-        *("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "read_at", "source"),
-    )
+    texts = ("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "read_at")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The facts of one event."""
@@ -109,7 +106,6 @@ class EventReader(Reader):
             *_texts(BagFacts.of(event, record.appended)),
             time_text(min(event.ingest_time, record.appended)),
             time_text(self._clock.now()),
-            str(record.partition),
         )
 
 
