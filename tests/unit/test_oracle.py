@@ -33,7 +33,7 @@ from baggage.provision.topics import (
     TRUTH,
     Topic,
 )
-from baggage.verify.compare import Comparison, compare
+from baggage.verify.compare import Comparison, alerts_that_follow, compare
 from baggage.verify.oracle import Oracle
 from baggage.verify.outputs import Outputs
 from baggage.verify.rejections import Rejections
@@ -427,6 +427,22 @@ def test_an_alert_is_on_the_topic_exactly_if_it_follows_from_a_row_or_is_withhel
     assert len(alerts_differing([kpi_at(missed.ts, loaded=2)], raised)) == 2
     later = [msgspec.structs.replace(alert, now=alert.now + 10 * SECOND) for alert in raised]
     assert len(alerts_differing([missed], [*raised, *later])) == 2, "no row at that time says so"
+
+
+def test_after_a_restart_a_row_may_say_less_than_an_alert_that_was_raised_before_it() -> None:
+    made_up, before = kpi_at(CUTOFF + 10 * SECOND, loaded=0), evaluate(kpi_at(CUTOFF + 10 * SECOND, loaded=1))
+    for made_up_ticks, differing in (({made_up.ts}, 0), (set[datetime](), 2)):
+        expected, found = alerts_that_follow([made_up], set(), before, made_up_ticks.__contains__)
+        assert sum(expected[key] != found.get(key) for key in expected) == differing
+
+
+def test_a_tick_is_made_up_for_if_its_rows_are_staler_than_the_events_before_it(topics: Topics) -> None:
+    topics.event(E.LOADED_ON_AIRCRAFT, EARLY)
+    (seen,) = topics.oracle.seen[BAG]
+    tick = seen.appended + MINUTE
+    for freshness, is_made_up_for in (((60, 62), False), ((60, 63), False), ((60, 64), True), ((300, 300), True)):
+        assert feed(topics.oracle, {tick: freshness}).is_made_up_for(tick) is is_made_up_for
+    assert not feed(topics.oracle, {}).is_made_up_for(tick), "without a row there is none that is late"
 
 
 def test_a_departed_flight_raises_nothing() -> None:

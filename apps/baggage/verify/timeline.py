@@ -32,6 +32,8 @@ from baggage.verify.outputs import Outputs
 
 #: How late a record may be processed, in real time.
 PROCESSING = timedelta(seconds=15)
+#: How late a KPI row is that is not emitted at once, in real time: a restart takes longer.
+AT_ONCE = timedelta(seconds=3)
 #: The states that may come without any news.
 TIME_DEPENDENT = frozenset({JourneyState.AT_RISK_FOR_CONNECTION, JourneyState.DELAYED_OR_REROUTED})
 
@@ -65,16 +67,17 @@ def appended(seen: Seen) -> datetime:
 
 
 class Feed:
-    """How the events came, and by its ticks whether FlightKpiAlert ran meanwhile; `slack` is in the pipeline's time."""
+    """How the events came, and by its ticks whether FlightKpiAlert ran meanwhile; all in the pipeline's time."""
 
-    def __init__(self, events: Iterable[Seen], ticks: Ticks, slack: timedelta, quiet: timedelta) -> None:
-        self.slack = slack
-        self._ticks, self._quiet = ticks, quiet
+    def __init__(self, events: Iterable[Seen], ticks: Ticks, speed: float) -> None:
+        self.slack = PROCESSING * speed
+        self._at_once, self._quiet = AT_ONCE * speed, QUIET * speed
+        self._ticks = ticks
         self._appends: list[datetime] = []
         self._live: list[datetime] = []
         for seen in events:
             self._appends.append(seen.appended)
-            if seen.happened >= seen.appended - slack:
+            if seen.happened >= seen.appended - self.slack:
                 self._live.append(seen.appended)
         self._appends.sort()
         self._live.sort()
@@ -97,25 +100,26 @@ class Feed:
         """
         tick = tick_at_or_after(since)
         while tick < until - self.slack:
-            if not self._is_in_time(tick):
+            if tick not in self._ticks or self._is_late(tick, self.slack):
                 return False
             tick += KPI_INTERVAL
         return True
 
-    def _is_in_time(self, tick: datetime) -> bool:
-        freshness, last = self._ticks.get(tick), _last(self._appends, tick)
-        if freshness is None:
-            return False
+    def is_made_up_for(self, tick: datetime) -> bool:
+        """Whether rows of a tick were emitted later than at once, as after a restart."""
+        return self._is_late(tick, self._at_once)
+
+    def _is_late(self, tick: datetime, by: timedelta) -> bool:
+        last = _last(self._appends, tick)
         if last is None:
-            return True
+            return False
         stale = (tick - last).total_seconds()
-        return all(abs(seconds - stale) <= self.slack.total_seconds() for seconds in freshness)
+        return any(abs(seconds - stale) > by.total_seconds() for seconds in self._ticks.get(tick, ()))
 
 
 def feed(oracle: Oracle, ticks: Ticks) -> Feed:
     """The feed of all events."""
-    speed = oracle.clock.speed
-    return Feed((seen for events in oracle.seen.values() for seen in events), ticks, PROCESSING * speed, QUIET * speed)
+    return Feed((seen for events in oracle.seen.values() for seen in events), ticks, oracle.clock.speed)
 
 
 def conclusions(outputs: Outputs) -> tuple[list[Notification], list[Alert]]:
