@@ -16,6 +16,7 @@ from baggage.jobs.progress import Progress, ProgressTracker
 from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, EVENTS, Topic
 from baggage.settings import KafkaSettings
 from tests.builders import HOUR, MINUTE, SECOND
+from tests.unit.broadcast_state import BroadcastState
 
 NO_KAFKA = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 BUSY = 20 * SECOND
@@ -26,19 +27,13 @@ class Broker:
 
     def __init__(self) -> None:
         self.ends: dict[str, int] = {}
-        self.stored: dict[str, str] = {}
+        self.broadcast = BroadcastState()
 
     def ends_of(self, _kafka: KafkaSettings, topics: Iterable[Topic]) -> list[tuple[str, int, int | None]]:
         return [(topic.name, 0, self.ends.get(topic.name, 0)) for topic in topics]
 
-    def get_broadcast_state(self, _descriptor: object) -> Broker:
-        return self
-
-    def items(self) -> Iterable[tuple[str, str]]:
-        return self.stored.items()
-
-    def put(self, key: str, value: str) -> None:
-        self.stored[key] = value
+    def get_broadcast_state(self, _descriptor: object) -> BroadcastState:
+        return self.broadcast
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +35,7 @@ from baggage.jobs.readers import (
 from baggage.provision.topics import EVENTS
 from baggage.settings import KafkaSettings, RulesSettings
 from tests.builders import INBOUND, MINUTE, event, flight
+from tests.unit.broadcast_state import BroadcastState
 
 _encode = msgspec.json.encode
 CLOCK, NO_KAFKA = Clock(), KafkaSettings(bootstrap_servers="127.0.0.1:1")
@@ -64,19 +64,6 @@ class State:
 
     def clear(self) -> None:
         self.stored = None
-
-
-class BroadcastState:
-    """What Flink's broadcast state has in thread mode, and nothing else."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, str] = {}
-
-    def items(self) -> Iterable[tuple[str, str]]:
-        return self.stored.items()
-
-    def put(self, key: str, value: str) -> None:
-        self.stored[key] = value
 
 
 class Context:

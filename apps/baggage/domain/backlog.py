@@ -38,18 +38,16 @@ class Backlog:
     """
 
     started: datetime
-    _topics: set[str] = field(default_factory=set)
     _partitions: dict[tuple[str, int], _Partition] = field(default_factory=dict)
     _is_read: bool = False
 
     def expect(self, topic: str, partition: int, end: int | None = None) -> None:
         """Wait for a partition: to the offset before `end`, 0: there is nothing; None: records come all the time."""
-        self._topics.add(topic)
         self._partitions[topic, partition] = _Partition(end, read_at=self.started if end == 0 else None)
 
     def apply(self, topic: str, partition: int, offset: int, arrived: datetime, now: datetime) -> None:
         """The record at `offset`, which arrived at `arrived`, has been read by now; topics not expected are ignored."""
-        if topic not in self._topics:
+        if not any(expected == topic for expected, _ in self._partitions):
             return
         source = self._partitions.setdefault((topic, partition), _Partition())
         is_read = arrived >= self.started if source.end is None else offset >= source.end - 1

@@ -145,12 +145,13 @@ class ItineraryOperator(StateMachineOperator[Itinerary]):
         if not key:
             return
         itinerary, real_now = self._kept.get(key) or Itinerary(key), self.real_now(ctx)
-        if not itinerary.apply(_decode(value), self._clock.at(real_now)):
+        now = self._clock.at(real_now)
+        if not itinerary.apply(_decode(value), now):
             return
         if self._waits(real_now, ctx):
             self._kept.put(key, itinerary)
         else:
-            yield from self._evaluate(itinerary, self._clock.at(real_now), ctx)
+            yield from self._evaluate(itinerary, now, ctx)
 
     def wake(self, kept: Itinerary, ctx: Context) -> Iterator[ItineraryResult]:
         """Look at the rules."""

@@ -52,7 +52,7 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
         """Declare the state."""
         log.configure()
         self._kept = KeyedValues(runtime_context, self.state, self.kept)
-        self._started = datetime.now(UTC)
+        self._started_ms = datetime.now(UTC).timestamp() * _SECOND_MS
         self._progress = self.track_progress()
 
     @abstractmethod
@@ -99,9 +99,7 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
     def real_now(self, ctx: Context) -> datetime:
         """The real time up to which all that was read has come through; the operator's start before anything has."""
         watermark: int = ctx.timer_service().current_watermark()
-        if watermark <= self._started.timestamp() * _SECOND_MS:
-            return self._started
-        return datetime.fromtimestamp(watermark / _SECOND_MS, UTC)
+        return datetime.fromtimestamp(max(watermark, self._started_ms) / _SECOND_MS, UTC)
 
     @staticmethod
     def wake_up(when: datetime, ctx: Context) -> None:

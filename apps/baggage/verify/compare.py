@@ -22,7 +22,7 @@ from baggage.domain.notifications import Notification, Notified
 from baggage.domain.schedule import RETENTION
 from baggage.verify.oracle import Oracle
 from baggage.verify.outputs import Outputs
-from baggage.verify.timeline import PROCESSING, Ticks, feed
+from baggage.verify.timeline import PROCESSING, Feed, Ticks, feed
 
 _Row = tuple[Any, ...]
 Query = Callable[[str], list[_Row]]
@@ -78,10 +78,11 @@ def compare(query: Query, oracle: Oracle, outputs: Outputs, now: datetime) -> Co
     comparison = Comparison()
     itineraries = oracle.itineraries(now)
     _bags(comparison, query, oracle)
-    _flights(comparison, query, oracle, now)
+    came = cache(lambda: feed(oracle, ticks(query)))
+    _flights(comparison, query, oracle, now, came)
     _unscheduled(comparison, query, oracle, now)
     _itineraries(comparison, query, oracle, itineraries)
-    _alerts(comparison, query, oracle, outputs)
+    _alerts(comparison, query, outputs, came)
     _notifications(comparison, query, outputs, itineraries)
     _dead_letters(comparison, query, outputs)
     return comparison
@@ -107,7 +108,7 @@ _FLIGHT = (
 )
 
 
-def _flights(comparison: Comparison, query: Query, oracle: Oracle, now: datetime) -> None:
+def _flights(comparison: Comparison, query: Query, oracle: Oracle, now: datetime, came: Callable[[], Feed]) -> None:
     """The KPI row of each flight that is active, or has departed; of a cancelled one, that there is no more."""
     rows = query(f"SELECT flight_id, ts, {', '.join(_FLIGHT)} FROM {{database}}.flight_current")
     found = {row[0]: row[2:] for row in rows}
@@ -120,21 +121,21 @@ def _flights(comparison: Comparison, query: Query, oracle: Oracle, now: datetime
             kpi = flight_kpi(schedule, counts, 0, now)
             expected[flight_id] = tuple(_as_float32(_whole_seconds(getattr(kpi, name))) for name in _FLIGHT)
     comparison.table("flight_current", expected, {key: row for key, row in found.items() if key in expected})
-    _cancelled(comparison, query, oracle, {row[0]: row[1] for row in rows})
+    _cancelled(comparison, oracle, {row[0]: row[1] for row in rows}, came)
 
 
-def _cancelled(comparison: Comparison, query: Query, oracle: Oracle, newest: Mapping[str, datetime]) -> None:
+def _cancelled(
+    comparison: Comparison, oracle: Oracle, newest: Mapping[str, datetime], came: Callable[[], Feed]
+) -> None:
     """A cancelled flight gets no more rows, once the job has read so: while it is down it cannot."""
     none = "no row after it was cancelled"
     slack = PROCESSING * oracle.clock.speed
     cancelled = oracle.cancelled()
     suspects = {key: since for key, since in cancelled.items() if key in newest and newest[key] > since + slack}
     found = dict.fromkeys(cancelled, none)
-    if suspects:
-        came = feed(oracle, ticks(query))
-        for flight_id, since in suspects.items():
-            if came.ran(since, newest[flight_id]):
-                found[flight_id] = f"a row of {newest[flight_id]}, cancelled at {since}"
+    for flight_id, since in suspects.items():
+        if came().ran(since, newest[flight_id]):
+            found[flight_id] = f"a row of {newest[flight_id]}, cancelled at {since}"
     comparison.table("flight_kpis (cancelled)", dict.fromkeys(cancelled, none), found)
 
 
@@ -174,7 +175,7 @@ def _details(details_json: str) -> object:
     return {bag_id: BagJourney(**bag) for bag_id, bag in msgspec.json.decode(details_json).items()}
 
 
-def _alerts(comparison: Comparison, query: Query, oracle: Oracle, outputs: Outputs) -> None:
+def _alerts(comparison: Comparison, query: Query, outputs: Outputs, came: Callable[[], Feed]) -> None:
     """An alert is on the topic if it follows from a KPI row, and only then; and the table has those of the topic.
 
     A job that dies may have raised an alert and lost the row, which it then makes up for with what it knows by then.
@@ -187,7 +188,6 @@ def _alerts(comparison: Comparison, query: Query, oracle: Oracle, outputs: Outpu
     withheld = {row[0] for row in query("SELECT DISTINCT alert_id FROM {database}.withheld_alerts")}
     kpis = [FlightKpi(**dict(zip(FlightKpi.__struct_fields__, row, strict=True))) for row in rows]
     on_topic = {alert.alert_id: _flight_and_rule(alert) for alert in outputs.alerts}
-    came = cache(lambda: feed(oracle, ticks(query)))
     comparison.table(
         "alerts (topic)",
         *alerts_that_follow(kpis, withheld, outputs.alerts, lambda tick: came().is_made_up_for(tick)),
