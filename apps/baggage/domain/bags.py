@@ -14,7 +14,18 @@ from typing import TypeVar
 import msgspec
 
 from baggage.domain.events import BaggageEvent
-from baggage.domain.records import Airport, Count, FlightId, LegIndex, Record, RecordError, Text, Time, parser
+from baggage.domain.records import (
+    MAX_LEG_INDEX,
+    Airport,
+    Count,
+    FlightId,
+    LegIndex,
+    Record,
+    RecordError,
+    Text,
+    Time,
+    parser,
+)
 from baggage.domain.stages import EventType, Stage, stage_of
 
 #: The texts of facts begin with a sort key, whose parts have these lengths: the leg, and a time in microseconds.
@@ -22,6 +33,8 @@ LEG_DIGITS = 3
 TIME_CHARACTERS = len("2026-01-04T10:00:00.000000")
 STAGE_DIGITS = 1
 
+# Every event makes these texts: to look them up costs a fifth of what it costs to format them.
+_LEG_TEXTS = [f"{leg:0{LEG_DIGITS}}" for leg in range(MAX_LEG_INDEX + 1)]
 _STAGE_TEXTS = {stage: f"{stage:d}{stage.name}" for stage in Stage}
 _encode = msgspec.json.Encoder().encode
 
@@ -34,7 +47,7 @@ class Reached(msgspec.Struct, frozen=True, order=True):
 
     def text(self) -> str:
         """Its text: the sort key, then the name of the stage."""
-        return f"{self.leg_index:0{LEG_DIGITS}}{_STAGE_TEXTS[self.stage]}"
+        return _LEG_TEXTS[self.leg_index] + _STAGE_TEXTS[self.stage]
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -173,7 +186,7 @@ def _time_key(time: datetime) -> str:
 
 
 def _text(fact: msgspec.Struct, leg_index: int, time: datetime) -> str:
-    return f"{leg_index:0{LEG_DIGITS}}{_time_key(time)}{_encode(fact).decode()}"
+    return f"{_LEG_TEXTS[leg_index]}{_time_key(time)}{_encode(fact).decode()}"
 
 
 def _later_sighting(one: Sighting, other: Sighting) -> Sighting:

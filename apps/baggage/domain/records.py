@@ -32,7 +32,9 @@ Time = Annotated[datetime, Meta(tz=True)]
 #: The largest UInt32, the type of ClickHouse's counts.
 MAX_COUNT = 2**32 - 1
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
-LegIndex = Annotated[int, Meta(ge=0, le=255)]
+#: The largest UInt8, the type of ClickHouse's legs.
+MAX_LEG_INDEX = 2**8 - 1
+LegIndex = Annotated[int, Meta(ge=0, le=MAX_LEG_INDEX)]
 
 _FIELD_OF_ERROR = re.compile(r" - at `(?:key in )?\$\.?(?P<field>[^`]*)`$")
 _FIELD_NAMED = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")

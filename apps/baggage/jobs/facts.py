@@ -6,6 +6,7 @@ from baggage.domain.bags import LEG_DIGITS, STAGE_DIGITS, TIME_CHARACTERS
 from baggage.domain.schedule import SCHEDULE_RETENTION
 from baggage.domain.stages import Stage
 from baggage.jobs.readers import OFFSET_DIGITS
+from baggage.jobs.times import time_json
 
 _KEY = LEG_DIGITS + TIME_CHARACTERS
 
@@ -42,11 +43,6 @@ def members(fact: str) -> str:
 def keep(table: str) -> str:
     """The hint that keeps what SQL holds of a table as long as schedules are kept (`table.exec.state.ttl`: shorter)."""
     return f"/*+ STATE_TTL('{table}' = '{SCHEDULE_RETENTION.days} d') */"
-
-
-def time_json(time: str) -> str:
-    """SQL for a time in JSON, null if there is none."""
-    return f"COALESCE('\"' || {time} || '\"', 'null')"
 
 
 def after_order(text: str) -> str:

@@ -30,7 +30,7 @@ from baggage.settings import KafkaSettings, Settings
 
 NAME = names.FLIGHT_KPI_ALERT
 #: Raise it with every change of the state that is kept: the job then starts anew from the topics.
-STATE_VERSION = 1
+STATE_VERSION = 2
 KPI_TABLE = "flight_kpis"
 ALERT_TABLE = "alerts"
 WITHHELD_TABLE = "withheld_alerts"
@@ -87,12 +87,12 @@ REPORTS = f"""
         FROM (
             SELECT flight_id, {STAGE_NUMBER} AS stage, events, CAST(NULL AS STRING) AS news
             FROM (
-                SELECT flight_id, bag_id, COUNT(*) AS events,
+                SELECT flight_id, COUNT(*) AS events,
                     MAX(reached) AS reached, MAX(loaded) AS loaded, MAX(removed) AS removed
-                FROM events WHERE dead_letter IS NULL GROUP BY flight_id, bag_id
+                FROM events WHERE dead_letter IS NULL GROUP BY flight_id, k
             )
             UNION ALL
-            SELECT flight_id, CAST(NULL AS INT), CAST(0 AS BIGINT), news
+            SELECT k, CAST(NULL AS INT), CAST(0 AS BIGINT), news
             FROM schedules WHERE dead_letter IS NULL
         )
         GROUP BY flight_id

@@ -17,18 +17,19 @@ from baggage.clock import Clock
 from baggage.domain.itineraries import Itinerary, ItineraryNews
 from baggage.jobs import names
 from baggage.jobs.dead_letters import write_dead_letters
-from baggage.jobs.facts import FACTS, JOINED_FACTS, NO_FACTS, after_order, facts_json, keep, news_json, time_json
+from baggage.jobs.facts import FACTS, JOINED_FACTS, NO_FACTS, after_order, facts_json, keep, news_json
 from baggage.jobs.operators import Context, StateMachineOperator, json_text
 from baggage.jobs.progress import ProgressTracker, progress
 from baggage.jobs.readers import AssignmentReader, BagReader, NotificationReader, ScheduleReader
 from baggage.jobs.sinks import RECORD, results_to_clickhouse, results_to_topic, results_type, to_clickhouse
 from baggage.jobs.sources import changes, keyed, share_topic, stream
+from baggage.jobs.times import time_json
 from baggage.provision.topics import ASSIGNMENT, BAG_LATEST, EVENTS, NOTIFICATIONS, SCHEDULE
 from baggage.settings import KafkaSettings, RulesSettings, Settings
 
 NAME = names.ITINERARY_STATUS
 #: Raise it with every change of the state that is kept: the job then starts anew from the topics.
-STATE_VERSION = 1
+STATE_VERSION = 2
 STATUS_TABLE = "itinerary_status"
 NOTIFICATION_TABLE = "notifications"
 
@@ -70,10 +71,10 @@ BAGS = f"""
         SELECT bag_id, {JOINED_FACTS}, MAX(newest_itinerary) AS newest_itinerary, MAX(news) AS news,
             MAX(arrived) AS arrived
         FROM (
-            SELECT bag_id, {FACTS}, CAST(NULL AS STRING) AS newest_itinerary, CAST(NULL AS STRING) AS news, arrived
-            FROM bags WHERE bag_id IS NOT NULL
+            SELECT k AS bag_id, {FACTS}, CAST(NULL AS STRING) AS newest_itinerary, CAST(NULL AS STRING) AS news, arrived
+            FROM bags WHERE reached IS NOT NULL
             UNION ALL
-            SELECT bag_id, {NO_FACTS}, newest_itinerary, news, arrived FROM assignments WHERE dead_letter IS NULL
+            SELECT k, {NO_FACTS}, newest_itinerary, news, arrived FROM assignments WHERE dead_letter IS NULL
         )
         GROUP BY bag_id
     )"""
@@ -81,10 +82,10 @@ BAGS = f"""
 #: `ItineraryNews` of the assignment of a bag to no or another itinerary, for those that it was assigned to.
 MOVES = f"""
     SELECT former.itinerary_id AS k,
-        '{{"bag_id":' || JSON_STRING(moved.bag_id) || ',"assigned":' || {news_json("moved.news")}
+        '{{"bag_id":' || JSON_STRING(moved.k) || ',"assigned":' || {news_json("moved.news")}
         || ',"arrived":' || {time_json("moved.arrived")} || '}}' AS v,
-        moved.bag_id AS id
-    FROM assignments AS moved JOIN assignments AS former ON moved.bag_id = former.bag_id
+        moved.k AS id
+    FROM assignments AS moved JOIN assignments AS former ON moved.k = former.k
     WHERE former.itinerary_id IS NOT NULL
         AND (moved.itinerary_id IS NULL OR moved.itinerary_id <> former.itinerary_id)
         AND moved.dead_letter IS NULL"""
@@ -103,8 +104,8 @@ FLIGHTS = f"""
         GROUP BY itinerary_id || ' ' || flight_id
     ) AS leg
     JOIN (
-        SELECT {keep("schedules")} flight_id, MAX(news) AS news, MAX(arrived) AS arrived
-        FROM schedules WHERE dead_letter IS NULL GROUP BY flight_id
+        SELECT {keep("schedules")} k AS flight_id, MAX(news) AS news, MAX(arrived) AS arrived
+        FROM schedules WHERE dead_letter IS NULL GROUP BY k
     ) AS newest ON newest.flight_id = leg.flight_id"""
 
 #: `ItineraryNews` of what was notified of an itinerary last.

@@ -20,8 +20,8 @@ from pyflink.table import StreamTableEnvironment
 from baggage.clock import Clock
 from baggage.domain.backlog import Backlog
 from baggage.domain.kpis import freshness
-from baggage.jobs.facts import time_json
 from baggage.jobs.sources import changes
+from baggage.jobs.times import time_json
 from baggage.provision.topics import EVENTS, Topic
 from baggage.settings import KafkaSettings
 

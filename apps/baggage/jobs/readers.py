@@ -47,7 +47,8 @@ class KafkaRecord(NamedTuple):
 class Reader(ScalarFunction):  # type: ignore[misc]
     """A function of a record of `topic`; its columns are `texts`, `lists` and `dead_letter`.
 
-    `dead_letter` says why a record is rejected; where it is set, the others are null.
+    `dead_letter` says why a record is rejected; where it is set, the others are null. Where it is not, the key of the
+    record is known to be the id of what it is of, so no column repeats that.
     """
 
     topic: Topic
@@ -92,35 +93,29 @@ class Reader(ScalarFunction):  # type: ignore[misc]
 class EventReader(Reader):
     """baggage.events.v1: the facts of an event, as texts.
 
-    `arrived` is when it had come by the clocks of both its sender and the broker, `read_at` when it was read.
+    `arrived` is when it had come by the clocks of both its sender and the broker.
     """
 
     topic = EVENTS
-    texts = ("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "read_at")
+    texts = ("reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The facts of one event."""
         event = parse_event(record.key, record.value)
-        return (
-            event.bag_id,
-            *_texts(BagFacts.of(event, record.appended)),
-            time_text(min(event.ingest_time, record.appended)),
-            time_text(self._clock.now()),
-        )
+        return *_texts(BagFacts.of(event, record.appended)), time_text(min(event.ingest_time, record.appended))
 
 
 class FlightEventReader(Reader):
     """baggage.events.v1: those facts of an event that say how far the bag is on the way to its flight, as texts."""
 
     topic = EVENTS
-    texts = ("bag_id", "flight_id", "reached", "loaded", "removed", "arrived")
+    texts = ("flight_id", "reached", "loaded", "removed", "arrived")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The facts of one event."""
         event = parse_event(record.key, record.value)
         facts = BagFacts.of(event, record.appended)
         return (
-            event.bag_id,
             event.flight_id,
             facts.reached.text(),
             facts.loaded.text() if facts.loaded else None,
@@ -133,7 +128,7 @@ class BagReader(Reader):
     """baggage.bag.latest.v1: the facts of a bag, as texts; nothing of a tombstone."""
 
     topic = BAG_LATEST
-    texts = ("bag_id", "reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "source")
+    texts = ("reached", "newest", "loaded", "removed", "alarmed", "cleared", "arrived", "source")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The facts of one bag."""
@@ -141,20 +136,19 @@ class BagReader(Reader):
             return (None,) * len(self.texts)
         latest = parse_bag_latest(record.key, record.value)
         arrived = time_text(min(latest.arrived, record.appended))
-        return latest.bag_id, *_texts(latest.facts), arrived, str(latest.source)
+        return *_texts(latest.facts), arrived, str(latest.source)
 
 
 class ScheduleReader(Reader):
     """flight.schedule.v1: the news of a flight."""
 
     topic = SCHEDULE
-    texts = ("flight_id", "news", "arrived")
+    texts = ("news", "arrived")
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
         """The news of one flight."""
         schedule = _unless_tombstone(parse_schedule, record)
-        flight_id = schedule.flight_id if schedule else tombstone_key(record.key)
-        return flight_id, news_text(record.offset, FlightNews(record.offset, schedule)), time_text(record.appended)
+        return news_text(record.offset, FlightNews(record.offset, schedule)), time_text(record.appended)
 
 
 class AssignmentReader(Reader):
@@ -164,7 +158,7 @@ class AssignmentReader(Reader):
     """
 
     topic = ASSIGNMENT
-    texts = ("bag_id", "itinerary_id", "newest_itinerary", "news", "arrived")
+    texts = ("itinerary_id", "newest_itinerary", "news", "arrived")
     lists = ("flights",)
 
     def read(self, record: KafkaRecord) -> tuple[object, ...]:
@@ -172,10 +166,10 @@ class AssignmentReader(Reader):
         assignment = _unless_tombstone(parse_assignment, record)
         news = news_text(record.offset, AssignmentNews(record.offset, assignment))
         if assignment is None:
-            return tombstone_key(record.key), None, _order(record.offset), news, time_text(record.appended), []
+            return None, _order(record.offset), news, time_text(record.appended), []
         itinerary_id, flights = assignment.itinerary_id, [leg.flight_id for leg in assignment.legs]
         newest = f"{_order(record.offset)}{itinerary_id}"
-        return assignment.bag_id, itinerary_id, newest, news, time_text(record.appended), flights
+        return itinerary_id, newest, news, time_text(record.appended), flights
 
 
 class NotificationReader(Reader):
@@ -213,4 +207,7 @@ def _texts(facts: BagFacts) -> tuple[str | None, ...]:
 
 
 def _unless_tombstone(parse: Callable[[bytes | None, bytes | None], R], record: KafkaRecord) -> R | None:
-    return None if record.value is None else parse(record.key, record.value)
+    if record.value is None:
+        tombstone_key(record.key)
+        return None
+    return parse(record.key, record.value)

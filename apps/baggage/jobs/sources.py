@@ -15,14 +15,12 @@ from pyflink.table.changelog_mode import ChangelogMode
 from pyflink.table.udf import udf
 
 from baggage.jobs.readers import Reader
+from baggage.jobs.times import unix_ms
 from baggage.provision.topics import Topic
 from baggage.settings import Settings
 
 #: What goes to an operator: the key that it is keyed by, a record in JSON, and what the record is of.
 KEYED = Types.ROW_NAMED(["k", "v", "id"], [Types.STRING(), Types.STRING(), Types.STRING()])
-
-# A time costs several times as much as a number on the way into Python.
-_UNIX_MS = "EXTRACT(EPOCH FROM appended) * 1000 + EXTRACT(MILLISECOND FROM appended)"
 
 #: The options of a topic as a table of keys and values as they are.
 RAW = "'key.format' = 'raw', 'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'"
@@ -62,7 +60,7 @@ def declare_topic(tables: StreamTableEnvironment, topic: Topic, settings: Settin
 
 
 def read_topic(tables: StreamTableEnvironment, reader: Reader, view: str, settings: Settings, group: str) -> None:
-    """Read the topic of a reader into a view: the reader's columns, and where and when (Unix time) the record came.
+    """Read the topic of a reader into a view: key, columns of the reader, and where and when (Unix time) it came.
 
     The queries of one set of statements share what is read.
     """
@@ -72,10 +70,10 @@ def read_topic(tables: StreamTableEnvironment, reader: Reader, view: str, settin
     records = declare_topic(tables, reader.topic, settings, group)
     read = ", ".join(f"parsed.r.{name} AS {name}" for name in reader.columns())
     rows = tables.sql_query(f"""
-        SELECT {read}, topic, `partition`, `offset`, appended_ms
+        SELECT CAST(k AS STRING) AS k, {read}, topic, `partition`, `offset`, appended_ms
         FROM (
             SELECT *, {function}(k, v, `partition`, `offset`, appended_ms) AS r
-            FROM (SELECT *, {_UNIX_MS} AS appended_ms FROM {records})
+            FROM (SELECT *, {unix_ms("appended")} AS appended_ms FROM {records})
         ) AS parsed""")
     tables.create_temporary_view(view, rows)
 
