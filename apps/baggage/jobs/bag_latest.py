@@ -45,7 +45,7 @@ def build_topic(tables: StreamTableEnvironment, settings: Settings) -> None:
 
 
 def bags(clock: Clock) -> str:
-    """A `BagLatest` for each bag."""
+    """SQL for a `BagLatest` of each bag."""
     return f"""
         SELECT k,
             '{{"ts":"' || {now_text(clock)} || '","arrived":"' || arrived

@@ -208,6 +208,7 @@ def _texts(facts: BagFacts) -> tuple[str | None, ...]:
 
 def _unless_tombstone(parse: Callable[[bytes | None, bytes | None], R], record: KafkaRecord) -> R | None:
     if record.value is None:
+        # Rejects a tombstone whose key is no id.
         tombstone_key(record.key)
         return None
     return parse(record.key, record.value)

@@ -60,7 +60,7 @@ def declare_topic(tables: StreamTableEnvironment, topic: Topic, settings: Settin
 
 
 def read_topic(tables: StreamTableEnvironment, reader: Reader, view: str, settings: Settings, group: str) -> None:
-    """Read the topic of a reader into a view: key, columns of the reader, and where and when (Unix time) it came.
+    """Read a reader's topic into a view: the key, the reader's columns, where and when (Unix time) a record came.
 
     The queries of one set of statements share what is read.
     """
