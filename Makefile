@@ -67,7 +67,7 @@ test: $(READY) $(KUSTOMIZE) lint ## all tests, with the end-to-end runs on Kafka
 	@$(BIN)/python -m pytest
 
 test-fast: $(READY) $(KUSTOMIZE) ## the tests that start no server
-	@$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/local
+	@$(BIN)/python -m pytest tests/unit tests/properties tests/generator tests/manifests tests/dashboards
 
 test-cluster: $(READY) ## the tests on the cluster that `make up` made
 	@$(BIN)/python -m pytest -s tests/cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from baggage.domain.backlog import PROGRESS, QUIET, Backlog
+from baggage.domain.backlog import PRESENT, PROGRESS, QUIET, Backlog
 from tests.builders import DEPARTURE, HOUR, MINUTE, SECOND
 
 STARTED = DEPARTURE
@@ -40,9 +40,16 @@ def test_where_records_come_all_the_time_it_is_read_with_one_that_arrived_at_the
     assert events.is_read(STARTED + 2 * SECOND)
 
 
+def test_what_came_while_the_past_was_made_up_for_must_be_read_too() -> None:
+    for age, is_present in ((PRESENT + JUST_BEFORE, False), (PRESENT, True)):
+        events = continuous("events")
+        events.apply("events", 0, 0, STARTED + SECOND, STARTED + SECOND + age)
+        assert events.is_read(STARTED + SECOND + age) is is_present
+
+
 def test_what_has_been_read_must_have_come_through_too() -> None:
     for backlog, topic, offset in ((continuous("events"), "events", 0), (ending(3), "schedules", 2)):
-        backlog.apply(topic, 0, offset, STARTED, STARTED + MINUTE)
+        backlog.apply(topic, 0, offset, STARTED + MINUTE, STARTED + MINUTE)
         assert not backlog.is_read(STARTED + MINUTE - JUST_BEFORE)
         assert backlog.is_read(STARTED + MINUTE)
 
@@ -84,7 +91,7 @@ def test_every_partition_of_every_topic_must_be_read() -> None:
         assert not both.is_read(STARTED + SECOND)
     both.apply("schedules", 0, 4, STARTED, STARTED + SECOND)
     assert not both.is_read(STARTED + MINUTE)
-    both.apply("bags", 0, 0, STARTED, STARTED + MINUTE)
+    both.apply("bags", 0, 0, STARTED + MINUTE, STARTED + MINUTE)
     assert both.is_read(STARTED + MINUTE)
 
 
@@ -97,7 +104,7 @@ def test_a_partition_that_brings_nothing_counts_as_read_after_two_minutes() -> N
 def test_a_partition_that_comes_nearer_to_the_present_is_not_read_however_long_it_takes() -> None:
     events = continuous("events")
     now, arrived, offset = STARTED, STARTED - 2 * HOUR, 0
-    while arrived < STARTED:
+    while arrived < now - PRESENT:
         events.apply("events", 0, offset, arrived, now)
         assert not events.is_read(now)
         now, arrived, offset = now + MINUTE, arrived + 2 * MINUTE, offset + 1

@@ -139,14 +139,20 @@ def test_a_good_record_is_read_into_the_named_columns() -> None:
         assert columns["dead_letter"] is None
 
 
-REPORT = json.dumps({"counts": {"bags": 1, "events": 1}, "news": {"offset": 1, "schedule": json.loads(SOON.to_json())}})
+REPORT = json.dumps(
+    {
+        "flight_id": INBOUND,
+        "counts": {"bags": 1, "events": 1},
+        "news": {"offset": 1, "schedule": json.loads(SOON.to_json())},
+    }
+)
 OPERATORS: dict[str, Any] = {
     "flight": (lambda: FlightOperator(CLOCK, NO_KAFKA), Flight, INBOUND, REPORT, ("apply", "evaluate")),
     "itinerary": (
         lambda: ItineraryOperator(CLOCK, NO_KAFKA, RulesSettings()),
         Itinerary,
         "ITI1",
-        '{"bag_id":"B1"}',
+        '{"itinerary_id":"ITI1","bag_id":"B1"}',
         ("apply", "_expiry"),
     ),
 }

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 QUIET = timedelta(minutes=2)
 #: Records that come nearer to the present by less than that bring nothing new.
 PROGRESS = timedelta(seconds=10)
+#: A record that is read so soon after it arrived is of the present.
+PRESENT = timedelta(seconds=10)
 
 _RETRY_INTERVAL, _LATER_RETRY_INTERVAL = timedelta(seconds=10), timedelta(minutes=1)
 _LATER = timedelta(minutes=10)
@@ -16,7 +18,7 @@ _LATER = timedelta(minutes=10)
 
 @dataclass
 class _Partition:
-    """How far a partition has been read: to `end`, or until a record comes that arrived after the start if None.
+    """How far a partition has been read: to `end`, or to the present if None.
 
     `age` is that of its records when they were read, at its least.
     """
@@ -31,8 +33,9 @@ class _Partition:
 class Backlog:
     """What was there when a job started, read bit by bit.
 
-    Where records come all the time, it is read when one has come that arrived after the start; elsewhere when the
-    offset is reached at which the partition ended then. A partition that comes no nearer to the present for two
+    Where records come all the time, it is read when one has come that arrived after the start, and only just: while
+    the job made up for the past, more came. Elsewhere it is read when the offset is reached at which the partition
+    ended then. A partition that comes no nearer to the present for two
     minutes counts as read, too: a feed whose clock is always an hour late must not silence the job. All times are
     real ones, so that the speed of the clock changes nothing.
     """
@@ -50,11 +53,13 @@ class Backlog:
         if not any(expected == topic for expected, _ in self._partitions):
             return
         source = self._partitions.setdefault((topic, partition), _Partition())
-        is_read = arrived >= self.started if source.end is None else offset >= source.end - 1
+        age = now - arrived
+        is_present = arrived >= self.started and age <= PRESENT
+        is_read = is_present if source.end is None else offset >= source.end - 1
         if is_read and source.read_at is None:
             source.read_at = now
-        if source.end is not None or now - arrived <= source.age - PROGRESS:
-            source.age, source.progress_at = now - arrived, now
+        if source.end is not None or age <= source.age - PROGRESS:
+            source.age, source.progress_at = age, now
 
     def is_read(self, through: datetime) -> bool:
         """Whether everything that was there at the start has been read, and has come through; then for good.

@@ -63,15 +63,20 @@ class Journey:
         self._leg_index = facts.leg_index if facts else 0
         self._stage = facts.stage if facts else Stage.EXPECTED
         self._cleared_ends_exception = cleared_ends_exception
+        is_loaded = self._stage >= Stage.LOADED
+        # The leg that the bag has yet to be loaded on, the first one, too; and the same after another leg.
+        self._leg_to_load = self._leg_at(self._leg_index + is_loaded)
+        self._connection = self._leg_at(max(self._leg_index + is_loaded, 1))
+        self._onward = self._schedule(self._connection)
+        self._first = self._schedule(legs[0])
 
     def at(self, now: datetime) -> BagJourney:
         """Where the bag is at `now`."""
-        connection = self.connecting_leg()
         return BagJourney(
             journey_state=self.state(now),
             leg_index=self._leg_index,
             flight_id=self._leg.flight_id,
-            connection=connection.flight_id if connection else "",
+            connection=self._connection.flight_id if self._connection else "",
         )
 
     def state(self, now: datetime) -> JourneyState:
@@ -92,29 +97,20 @@ class Journey:
     def next_deadline(self, now: datetime) -> datetime | None:
         """The next time after `now` at which a rule may change its answer without any news, or None."""
         times: list[datetime] = []
-        connection = self._schedule(self.connecting_leg())
-        if connection:
-            times += [connection.bag_cutoff_time - (TRANSFER_P90 + BUFFER), connection.bag_cutoff_time]
-        first = self._schedule(self._legs[0])
-        if first and self._leg_index == 0:
-            times += [first.dep_time + LATE_SCANS, first.arr_time]
+        if self._onward:
+            times += [self._onward.bag_cutoff_time - (TRANSFER_P90 + BUFFER), self._onward.bag_cutoff_time]
+        if self._first and self._leg_index == 0:
+            times += [self._first.dep_time + LATE_SCANS, self._first.arr_time]
         # The rules compare strictly ("<", ">"): at the very instant they do not match yet.
         return min((t + timedelta(milliseconds=1) for t in times if t >= now), default=None)
-
-    def connecting_leg(self) -> Leg | None:
-        """The leg that the bag has yet to be loaded on after another one, if there is one."""
-        index = self._leg_index if self._leg_index > 0 and self._stage < Stage.LOADED else self._leg_index + 1
-        return self._legs[index] if index < len(self._legs) else None
-
-    def leg_to_load(self) -> Leg | None:
-        """The leg that the bag has yet to be loaded on, the first one, too."""
-        index = self._leg_index if self._stage < Stage.LOADED else self._leg_index + 1
-        return self._legs[index] if index < len(self._legs) else None
 
     @property
     def _leg(self) -> Leg:
         """The leg that the bag is on; the last one for a bag that has come further than its assignment says."""
         return self._legs[min(self._leg_index, len(self._legs) - 1)]
+
+    def _leg_at(self, index: int) -> Leg | None:
+        return self._legs[index] if index < len(self._legs) else None
 
     def _schedule(self, leg: Leg | None) -> FlightSchedule | None:
         news = self._flights(leg.flight_id) if leg else None
@@ -139,29 +135,25 @@ class Journey:
 
     def _is_on_a_cancelled_flight(self) -> bool:
         """Rule 3: a flight that it has yet to be loaded on is cancelled, the one after it or the first one."""
-        legs = (self.leg_to_load(), self.connecting_leg())
+        legs = (self._leg_to_load, self._connection)
         news = (self._flights(leg.flight_id) for leg in legs if leg)
         return any(known is not None and known.is_cancelled for known in news)
 
     def _has_missed_its_connection(self, now: datetime) -> bool:
         """Rule 4: past the cutoff of the next leg, and not loaded on it."""
-        onward = self._schedule(self.connecting_leg())
-        return onward is not None and now > onward.bag_cutoff_time
+        return self._onward is not None and now > self._onward.bag_cutoff_time
 
     def _is_at_risk(self, now: datetime) -> bool:
         """Rule 5: not up to MAKEUP on the next leg, with less than 45 minutes to its cutoff."""
-        connection = self.connecting_leg()
-        onward = self._schedule(connection)
-        if connection is None or onward is None:
+        if self._connection is None or self._onward is None:
             return False
-        made_up = (self._leg_index, self._stage) >= (connection.leg_index, Stage.MAKEUP)
-        return not made_up and onward.bag_cutoff_time - now < TRANSFER_P90 + BUFFER
+        made_up = (self._leg_index, self._stage) >= (self._connection.leg_index, Stage.MAKEUP)
+        return not made_up and self._onward.bag_cutoff_time - now < TRANSFER_P90 + BUFFER
 
     def _is_left_behind(self, now: datetime) -> bool:
         """Rule 6: not loaded on its first flight, which has departed."""
-        first = self._schedule(self._legs[0])
         not_loaded = self._leg_index == 0 and self._stage < Stage.LOADED
-        return not_loaded and first is not None and now > first.dep_time + LATE_SCANS
+        return not_loaded and self._first is not None and now > self._first.dep_time + LATE_SCANS
 
     def _by_leg_and_stage(self, now: datetime) -> JourneyState:
         """Rule 7."""
@@ -173,8 +165,7 @@ class Journey:
         if self._stage is Stage.LOADED:
             if not first:
                 return JourneyState.LOADED_ON_NEXT_FLIGHT
-            flight = None if last else self._schedule(self._legs[0])
-            landed = flight is not None and now >= flight.arr_time
+            landed = not last and self._first is not None and now >= self._first.arr_time
             return JourneyState.ARRIVED_AT_HUB if landed else JourneyState.ON_FLIGHT
         if not first:
             return JourneyState.IN_TRANSFER_PROCESSING

@@ -30,7 +30,7 @@ from baggage.settings import KafkaSettings, Settings
 
 NAME = names.FLIGHT_KPI_ALERT
 #: Raise it with every change of the state that is kept: the job then starts anew from the topics.
-STATE_VERSION = 2
+STATE_VERSION = 3
 KPI_TABLE = "flight_kpis"
 ALERT_TABLE = "alerts"
 WITHHELD_TABLE = "withheld_alerts"
@@ -39,7 +39,14 @@ UNSCHEDULED_TABLE = "unscheduled_flights"
 # A restart makes up for the ticks of an outage of up to this real time.
 _CATCH_UP = timedelta(minutes=2)
 
-_decode = msgspec.json.Decoder(FlightReport).decode
+
+class _Report(FlightReport, frozen=True, kw_only=True):
+    """A report that says of which flight it is."""
+
+    flight_id: str
+
+
+_decode = msgspec.json.Decoder(_Report).decode
 
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
@@ -78,9 +85,11 @@ def _counts() -> tuple[str, str]:
 
 
 _COUNTS, _COUNTS_JSON = _counts()
-#: A `FlightReport` for each flight that has bags or a schedule.
+#: A `_Report` for each flight that has bags or a schedule.
 REPORTS = f"""
-    SELECT flight_id AS k, '{{"counts":' || {_COUNTS_JSON} || ',"news":' || {news_json("news")} || '}}' AS v,
+    SELECT flight_id AS k,
+        '{{"flight_id":' || JSON_STRING(flight_id)
+        || ',"counts":' || {_COUNTS_JSON} || ',"news":' || {news_json("news")} || '}}' AS v,
         flight_id AS id
     FROM (
         SELECT flight_id, {_COUNTS}, MAX(news) AS news
@@ -110,7 +119,7 @@ class FlightResult(NamedTuple):
 
 
 class FlightOperator(StateMachineOperator[Flight]):
-    """Keyed by flight: takes each `FlightReport`, and emits what is due."""
+    """Keyed by flight: takes each `_Report`, and emits what is due."""
 
     job, state, kept, results = NAME, "flight", Flight, FlightResult
 
@@ -122,11 +131,12 @@ class FlightOperator(StateMachineOperator[Flight]):
         """Events and schedules are read here."""
         return ProgressTracker(self._clock, self._kafka, (SCHEDULE,))
 
-    def apply(self, key: str, value: str, ctx: Context) -> Iterator[FlightResult]:
-        """Take a `FlightReport`."""
-        flight = self._kept.get(key) or Flight(key)
+    def apply(self, value: str, ctx: Context) -> Iterator[FlightResult]:
+        """Take a `_Report`."""
+        report = _decode(value)
+        flight = self._kept.get(report.flight_id) or Flight(report.flight_id)
         conditions = self._conditions(ctx)
-        yield from self._finish(flight, flight.apply(_decode(value), conditions), conditions, ctx)
+        yield from self._finish(flight, flight.apply(report, conditions), conditions, ctx)
 
     def wake(self, kept: Flight, ctx: Context) -> Iterator[FlightResult]:
         """Emit what is due."""
@@ -151,7 +161,7 @@ class FlightOperator(StateMachineOperator[Flight]):
         else:
             self._kept.put(flight.flight_id, flight)
         if output.wake_up:
-            self.wake_up(self._clock.real(output.wake_up), ctx)
+            self.wake_up(flight.flight_id, self._clock.real(output.wake_up), ctx)
         yield from (FlightResult(kpi=json_text(kpi)) for kpi in output.kpis)
         yield from (FlightResult(alert=json_text(alert)) for alert in output.alerts)
         yield from (FlightResult(withheld=json_text(alert)) for alert in output.withheld)

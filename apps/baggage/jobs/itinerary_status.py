@@ -29,11 +29,18 @@ from baggage.settings import KafkaSettings, RulesSettings, Settings
 
 NAME = names.ITINERARY_STATUS
 #: Raise it with every change of the state that is kept: the job then starts anew from the topics.
-STATE_VERSION = 2
+STATE_VERSION = 3
 STATUS_TABLE = "itinerary_status"
 NOTIFICATION_TABLE = "notifications"
 
-_decode = msgspec.json.Decoder(ItineraryNews).decode
+
+class _News(ItineraryNews, frozen=True, kw_only=True):
+    """News that says of which itinerary it is: empty for a bag without one."""
+
+    itinerary_id: str
+
+
+_decode = msgspec.json.Decoder(_News).decode
 
 
 def build(tables: StreamTableEnvironment, settings: Settings) -> None:
@@ -61,10 +68,11 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     to_clickhouse(stream(tables, notified, RECORD), NOTIFICATION_TABLE, settings)
 
 
-#: `ItineraryNews` of the facts of a bag and its newest assignment, for the itinerary that this names, or none.
+#: `_News` of the facts of a bag and its newest assignment, for the itinerary that this names, or none.
 BAGS = f"""
     SELECT COALESCE({after_order("newest_itinerary")}, '') AS k,
-        '{{"bag_id":' || JSON_STRING(bag_id) || ',"facts":' || {facts_json()}
+        '{{"itinerary_id":' || JSON_STRING(COALESCE({after_order("newest_itinerary")}, ''))
+        || ',"bag_id":' || JSON_STRING(bag_id) || ',"facts":' || {facts_json()}
         || ',"assigned":' || {news_json("news")} || ',"arrived":' || {time_json("arrived")} || '}}' AS v,
         bag_id AS id
     FROM (
@@ -79,10 +87,11 @@ BAGS = f"""
         GROUP BY bag_id
     )"""
 
-#: `ItineraryNews` of the assignment of a bag to no or another itinerary, for those that it was assigned to.
+#: `_News` of the assignment of a bag to no or another itinerary, for those that it was assigned to.
 MOVES = f"""
     SELECT former.itinerary_id AS k,
-        '{{"bag_id":' || JSON_STRING(moved.k) || ',"assigned":' || {news_json("moved.news")}
+        '{{"itinerary_id":' || JSON_STRING(former.itinerary_id)
+        || ',"bag_id":' || JSON_STRING(moved.k) || ',"assigned":' || {news_json("moved.news")}
         || ',"arrived":' || {time_json("moved.arrived")} || '}}' AS v,
         moved.k AS id
     FROM assignments AS moved JOIN assignments AS former ON moved.k = former.k
@@ -90,11 +99,12 @@ MOVES = f"""
         AND (moved.itinerary_id IS NULL OR moved.itinerary_id <> former.itinerary_id)
         AND moved.dead_letter IS NULL"""
 
-#: `ItineraryNews` of a flight, for every itinerary that a bag with that flight was assigned to: of its newest schedule,
+#: `_News` of a flight, for every itinerary that a bag with that flight was assigned to: of its newest schedule,
 #: and once for all bags of the itinerary.
 FLIGHTS = f"""
     SELECT {keep("newest")} leg.itinerary_id AS k,
-        '{{"flight_id":' || JSON_STRING(leg.flight_id) || ',"flight":' || {news_json("newest.news")}
+        '{{"itinerary_id":' || JSON_STRING(leg.itinerary_id)
+        || ',"flight_id":' || JSON_STRING(leg.flight_id) || ',"flight":' || {news_json("newest.news")}
         || ',"arrived":' || {time_json("newest.arrived")} || '}}' AS v,
         leg.id
     FROM (
@@ -108,10 +118,11 @@ FLIGHTS = f"""
         FROM schedules WHERE dead_letter IS NULL GROUP BY k
     ) AS newest ON newest.flight_id = leg.flight_id"""
 
-#: `ItineraryNews` of what was notified of an itinerary last.
+#: `_News` of what was notified of an itinerary last.
 NOTIFIED = f"""
     SELECT itinerary_id AS k,
-        '{{"notified":' || {news_json("news")} || ',"arrived":' || {time_json("arrived")} || '}}' AS v,
+        '{{"itinerary_id":' || JSON_STRING(itinerary_id)
+        || ',"notified":' || {news_json("news")} || ',"arrived":' || {time_json("arrived")} || '}}' AS v,
         itinerary_id AS id
     FROM (
         SELECT itinerary_id, MAX(news) AS news, MAX(arrived) AS arrived
@@ -128,7 +139,7 @@ class ItineraryResult(NamedTuple):
 
 
 class ItineraryOperator(StateMachineOperator[Itinerary]):
-    """Keyed by itinerary: takes `ItineraryNews`, and looks at the rules when there is any or a deadline has passed."""
+    """Keyed by itinerary: takes `_News`, and looks at the rules when there is any or a deadline has passed."""
 
     job, state, kept, results = NAME, "itinerary", Itinerary, ItineraryResult
 
@@ -141,30 +152,31 @@ class ItineraryOperator(StateMachineOperator[Itinerary]):
         topics = (ASSIGNMENT, SCHEDULE, NOTIFICATIONS)
         return ProgressTracker(self._clock, self._kafka, topics, then=(BAG_LATEST,))
 
-    def apply(self, key: str, value: str, ctx: Context) -> Iterator[ItineraryResult]:
-        """Take `ItineraryNews`. What concerns no itinerary has the empty key."""
-        if not key:
+    def apply(self, value: str, ctx: Context) -> Iterator[ItineraryResult]:
+        """Take `_News`."""
+        news = _decode(value)
+        if not news.itinerary_id:
             return
-        itinerary, real_now = self._kept.get(key) or Itinerary(key), self.real_now(ctx)
+        itinerary, real_now = self._kept.get(news.itinerary_id) or Itinerary(news.itinerary_id), self.real_now(ctx)
         now = self._clock.at(real_now)
-        if not itinerary.apply(_decode(value), now):
+        if not itinerary.apply(news, now):
             return
-        if self._waits(real_now, ctx):
-            self._kept.put(key, itinerary)
+        if self._waits(itinerary, real_now, ctx):
+            self._kept.put(news.itinerary_id, itinerary)
         else:
             yield from self._evaluate(itinerary, now, ctx)
 
     def wake(self, kept: Itinerary, ctx: Context) -> Iterator[ItineraryResult]:
         """Look at the rules."""
         real_now = self.real_now(ctx)
-        if not self._waits(real_now, ctx):
+        if not self._waits(kept, real_now, ctx):
             yield from self._evaluate(kept, self._clock.at(real_now), ctx)
 
-    def _waits(self, real_now: datetime, ctx: Context) -> bool:
+    def _waits(self, kept: Itinerary, real_now: datetime, ctx: Context) -> bool:
         """Whether nothing may be concluded yet; the itinerary is woken up to ask again."""
         if self._progress.is_backlog_read(real_now, ctx):
             return False
-        self.wake_up(self._progress.look_again_at(real_now), ctx)
+        self.wake_up(kept.itinerary_id, self._progress.look_again_at(real_now), ctx)
         return True
 
     def _evaluate(self, kept: Itinerary, now: datetime, ctx: Context) -> Iterator[ItineraryResult]:
@@ -175,6 +187,6 @@ class ItineraryOperator(StateMachineOperator[Itinerary]):
         else:
             self._kept.put(kept.itinerary_id, kept)
         if output.wake_up:
-            self.wake_up(self._clock.real(output.wake_up), ctx)
+            self.wake_up(kept.itinerary_id, self._clock.real(output.wake_up), ctx)
         if output.status or output.notification:
             yield ItineraryResult(status=json_text(output.status), notification=json_text(output.notification))

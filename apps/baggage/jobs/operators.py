@@ -27,6 +27,7 @@ from baggage.jobs.progress import ProgressTracker
 
 _RETRY = timedelta(minutes=1)
 _SECOND_MS = 1000
+_MAX_KNOWN_TIMERS = 100_000
 
 Context: TypeAlias = KeyedBroadcastProcessFunction.ReadOnlyContext
 #: The state machine that is kept of a key.
@@ -52,6 +53,8 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
         """Declare the state."""
         log.configure()
         self._kept = KeyedValues(runtime_context, self.state, self.kept)
+        # The timer that was set last of each key, as far as it is known to be.
+        self._timers: dict[str, int] = {}
         self._started_ms = datetime.now(UTC).timestamp() * _SECOND_MS
         self._progress = self.track_progress()
 
@@ -60,8 +63,8 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
         """What tells how far the inputs of the job have been read."""
 
     @abstractmethod
-    def apply(self, key: str, value: str, ctx: Context) -> Iterator[tuple[str | None, ...]]:
-        """Take a value of a key; yield `results`."""
+    def apply(self, value: str, ctx: Context) -> Iterator[tuple[str | None, ...]]:
+        """Take a value, which names its key: to ask Flink for it costs more; yield `results`."""
 
     @abstractmethod
     def wake(self, kept: S, ctx: Context) -> Iterator[tuple[str | None, ...]]:
@@ -76,10 +79,10 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
 
     def process_element(self, value: str, ctx: Context) -> Iterator[Row]:
         """Take a value."""
-        key: str = ctx.get_current_key()
         try:
-            emitted = list(self.apply(key, value, ctx))
+            emitted = list(self.apply(value, ctx))
         except Exception as error:
+            key: str = ctx.get_current_key()
             self._kept.forget(key)
             emitted = [self._failure(key, value, error)]
         yield from (Row(*result) for result in emitted)
@@ -87,13 +90,14 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
     def on_timer(self, _timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Wake the state machine up; a timer says nothing more than that."""
         key: str = ctx.get_current_key()
+        self._timers.pop(key, None)
         try:
             kept = self._kept.get(key)
             emitted = list(self.wake(kept, ctx)) if kept else []
         except Exception as error:
             self._kept.forget(key)
             emitted = [self._failure(key, "", error)]
-            self.wake_up(self.real_now(ctx) + _RETRY, ctx)
+            self.wake_up(key, self.real_now(ctx) + _RETRY, ctx)
         yield from (Row(*result) for result in emitted)
 
     def real_now(self, ctx: Context) -> datetime:
@@ -101,10 +105,15 @@ class StateMachineOperator(KeyedBroadcastProcessFunction, Generic[S]):  # type: 
         watermark: int = ctx.timer_service().current_watermark()
         return datetime.fromtimestamp(max(watermark, self._started_ms) / _SECOND_MS, UTC)
 
-    @staticmethod
-    def wake_up(when: datetime, ctx: Context) -> None:
-        """Set a timer at a real time, for the watermark that is at or past it."""
-        ctx.timer_service().register_event_time_timer(math.ceil(when.timestamp() * _SECOND_MS))
+    def wake_up(self, key: str, when: datetime, ctx: Context) -> None:
+        """Set a timer of the current key at a real time, for the watermark that is at or past it."""
+        timer = math.ceil(when.timestamp() * _SECOND_MS)
+        # Most news change nothing about the next deadline, and to set a timer again costs as much as to set it.
+        if self._timers.get(key) != timer:
+            ctx.timer_service().register_event_time_timer(timer)
+            if len(self._timers) >= _MAX_KNOWN_TIMERS:
+                self._timers.clear()
+            self._timers[key] = timer
 
     def _failure(self, key: str, value: str, error: Exception) -> tuple[str | None, ...]:
         failed: tuple[str | None, ...] = self.results(

@@ -22,6 +22,11 @@ from baggage.settings import Settings
 #: What goes to an operator: the key that it is keyed by, a record in JSON, and what the record is of.
 KEYED = Types.ROW_NAMED(["k", "v", "id"], [Types.STRING(), Types.STRING(), Types.STRING()])
 
+# A fetch waits so long for more records: without that a busy topic is asked for a few at a time, which took a tenth of
+# the pipeline's CPU time at 2,000 events/s.
+_FETCH_BYTES = 1024 * 1024
+_FETCH_WAIT_MS = 50
+
 #: The options of a topic as a table of keys and values as they are.
 RAW = "'key.format' = 'raw', 'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'"
 
@@ -52,6 +57,8 @@ def declare_topic(tables: StreamTableEnvironment, topic: Topic, settings: Settin
             'properties.bootstrap.servers' = '{settings.kafka.bootstrap_servers}',
             'properties.group.id' = '{group}',
             'properties.max.partition.fetch.bytes' = '8388608',
+            'properties.fetch.min.bytes' = '{_FETCH_BYTES}',
+            'properties.fetch.max.wait.ms' = '{_FETCH_WAIT_MS}',
             'scan.startup.mode' = 'earliest-offset',
             'key.fields' = 'k',
             {RAW}
