@@ -35,9 +35,9 @@ class Backlog:
 
     Where records come all the time, it is read when one has come that arrived after the start, and only just: while
     the job made up for the past, more came. Elsewhere it is read when the offset is reached at which the partition
-    ended then. A partition that comes no nearer to the present for two
-    minutes counts as read, too: a feed whose clock is always an hour late must not silence the job. All times are
-    real ones, so that the speed of the clock changes nothing.
+    ended then. A partition that comes no nearer to the present for two minutes counts as read, too: a feed whose clock
+    is always an hour late must not silence the job. All times are real ones, so that the speed of the clock changes
+    nothing.
     """
 
     started: datetime

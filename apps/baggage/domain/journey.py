@@ -63,10 +63,9 @@ class Journey:
         self._leg_index = facts.leg_index if facts else 0
         self._stage = facts.stage if facts else Stage.EXPECTED
         self._cleared_ends_exception = cleared_ends_exception
-        is_loaded = self._stage >= Stage.LOADED
         # The leg that the bag has yet to be loaded on, the first one, too; and the same after another leg.
-        self._leg_to_load = self._leg_at(self._leg_index + is_loaded)
-        self._connection = self._leg_at(max(self._leg_index + is_loaded, 1))
+        to_load = self._leg_index if self._stage < Stage.LOADED else self._leg_index + 1
+        self._leg_to_load, self._connection = self._leg_at(to_load), self._leg_at(max(to_load, 1))
         self._onward = self._schedule(self._connection)
         self._first = self._schedule(legs[0])
 

@@ -68,10 +68,13 @@ def build(tables: StreamTableEnvironment, settings: Settings) -> None:
     to_clickhouse(stream(tables, notified, RECORD), NOTIFICATION_TABLE, settings)
 
 
+# SQL for the itinerary that the newest assignment of a bag names, empty if none.
+_NEWEST_ITINERARY = f"""COALESCE({after_order("newest_itinerary")}, '')"""
+
 #: `_News` of the facts of a bag and its newest assignment, for the itinerary that this names, or none.
 BAGS = f"""
-    SELECT COALESCE({after_order("newest_itinerary")}, '') AS k,
-        '{{"itinerary_id":' || JSON_STRING(COALESCE({after_order("newest_itinerary")}, ''))
+    SELECT {_NEWEST_ITINERARY} AS k,
+        '{{"itinerary_id":' || JSON_STRING({_NEWEST_ITINERARY})
         || ',"bag_id":' || JSON_STRING(bag_id) || ',"facts":' || {facts_json()}
         || ',"assigned":' || {news_json("news")} || ',"arrived":' || {time_json("arrived")} || '}}' AS v,
         bag_id AS id

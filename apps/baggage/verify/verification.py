@@ -27,7 +27,7 @@ from baggage.verify.score import Score, scores
 from baggage.verify.timeline import conclusions, feed, unjustified
 from baggage.verify.topics import TopicReader
 
-# Late records need the KPI tick after them; the sinks flush every half second.
+# Late records need the KPI tick after them, and the sinks flush several times a second.
 _BETWEEN_LOOKS = 2
 #: For so many seconds the differences may not become fewer. A job that has just started concludes nothing for up to two
 #: minutes.
