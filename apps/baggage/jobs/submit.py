@@ -46,7 +46,7 @@ JOBS = {
 # A new TaskManager is there minutes after its rollout began: it pulls an image and waits for the handover.
 _TASK_MANAGER_TIMEOUT = 600
 # A scan on its way to an itinerary waits for two of these.
-_MINI_BATCH_MS = 100
+_MINI_BATCH_MS = 50
 _REST_TIMEOUT = 300
 _PARTS_OF_CHECKPOINTS = {"shared", "taskowned"}
 
