@@ -15,7 +15,7 @@ from baggage.jobs.rest import FlinkError
 from baggage.local.jars import JarError
 from baggage.local.processes import ProcessError
 from baggage.local.runtime import RuntimeStartError, state_lock
-from baggage.settings import Settings
+from baggage.settings import Settings, read_settings
 from tests.bench import growth, kpi_tick, latency, peers, queries, start, throughput
 from tests.bench.report import Report
 
@@ -46,7 +46,7 @@ def main() -> None:
     arguments.alternatives = [name for name in arguments.alternatives.split(",") if name]
     _refuse_unknown(parser, "section", arguments.sections, SECTIONS)
     _refuse_unknown(parser, "alternative", arguments.alternatives, [known.name for known in peers.ALTERNATIVES])
-    settings = Settings()
+    settings = read_settings()
     if "state_dir" not in settings.local.model_fields_set:
         settings.local.state_dir = STATE / "state"
     log.configure("WARNING")

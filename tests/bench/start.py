@@ -133,6 +133,7 @@ class _Flink:
 
     def _get(self, path: str) -> dict[str, Any]:
         try:
-            return self._rest.get(path)
+            answer: dict[str, Any] = self._rest.get(path)
         except FlinkError:
             return {}
+        return answer

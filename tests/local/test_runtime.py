@@ -21,9 +21,9 @@ from confluent_kafka.admin import AdminClient
 from baggage.local.processes import Process, ProcessError
 from baggage.local.runtime import Runtime, RuntimeStartError
 from baggage.provision.kafka import create_topics
-from baggage.provision.schema import apply_schema, connect, schema_version
+from baggage.provision.schema import apply_schema, connect, migrations
 from baggage.provision.topics import TOPICS
-from baggage.settings import LocalSettings, Settings
+from baggage.settings import LocalSettings, MonitorSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,13 +37,14 @@ def wait_until(condition: Callable[[], bool], timeout: float = 60) -> None:
 
 def settings_for(directory: Path, kafka_port: int = 19192, clickhouse_port: int = 18223) -> Settings:
     return Settings(
+        monitor=MonitorSettings(port=19564),
         local=LocalSettings(
             state_dir=directory,
             jar_dir=ROOT / LocalSettings().jar_dir,
             kafka_port=kafka_port,
             clickhouse_port=clickhouse_port,
             flink_port=18181,
-        )
+        ),
     )
 
 
@@ -64,11 +65,14 @@ def test_topics_are_created_once_with_their_policies(runtime: Runtime) -> None:
     }
 
 
-def test_the_schema_is_applied_as_often_as_one_likes_and_its_version_recorded_once(runtime: Runtime) -> None:
+def test_the_schema_is_applied_as_often_as_one_likes_and_each_migration_once(runtime: Runtime) -> None:
     settings = runtime.settings.clickhouse
-    assert apply_schema(settings) == apply_schema(settings) == schema_version()
+    names = [migration.name for migration in migrations()]
+    assert apply_schema(settings) == names
+    assert apply_schema(settings) == []
     with connect(settings) as client:
-        assert client.command(f"SELECT count() FROM {settings.database}.schema_version") == 1
+        applied = client.query(f"SELECT name FROM {settings.database}.schema_migrations ORDER BY number").result_rows
+    assert [name for (name,) in applied] == names
 
 
 def test_the_engine_speaks_to_clickhouse_connect(runtime: Runtime) -> None:

@@ -30,7 +30,7 @@ def tags() -> dict[str, str]:
     ("changed", "expected"),
     [
         ("apps/baggage/domain/stages.py", {"baggage"}),
-        ("apps/baggage/provision/schema.sql", {"baggage"}),
+        ("apps/baggage/provision/views.sql", {"baggage"}),
         ("apps/baggage/local/jars.lock", {"flink"}),
         ("apps/baggage/local/board.py", set()),
         ("apps/baggage/cluster/up.py", set()),

@@ -20,10 +20,15 @@ from baggage.domain.journey import BagJourney, JourneyState
 from baggage.domain.kpis import StageCounts, flight_kpi
 from baggage.domain.records import Record, RecordError
 from baggage.domain.stages import Stage
-from baggage.provision.schema import schema_sql, schema_version, statements
+from baggage.provision.schema import migrations, statements, views
 from tests.builders import event, flight
 
 DATABASE = "baggage_poc"
+SCHEMA = [
+    f"CREATE DATABASE IF NOT EXISTS {DATABASE}",
+    *(statement for migration in migrations() for statement in statements(migration.sql, DATABASE)),
+    *statements(views(), DATABASE),
+]
 #: Section 7.2, word for word.
 SPECIFIED = {
     "flight_kpis": {
@@ -112,7 +117,7 @@ def engine(path: Path, *queries: str) -> list[list[list[str]]]:
 
 @pytest.fixture(scope="module")
 def columns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    twice = statements(DATABASE) * 2
+    twice = SCHEMA * 2
     query = f"SELECT table, name, type FROM system.columns WHERE database = '{DATABASE}' "
     query += "AND default_kind != 'EPHEMERAL' ORDER BY table, position"
     tables: dict[str, dict[str, str]] = {}
@@ -131,7 +136,7 @@ def test_a_record_in_json_becomes_a_row(table: str, tmp_path: Path) -> None:
     record = RECORDS[table].to_json().decode().replace("\\", "\\\\").replace("'", "\\'")
     answers = engine(
         tmp_path,
-        *statements(DATABASE),
+        *SCHEMA,
         f"INSERT INTO {DATABASE}.{table} (record) VALUES ('{record}')",
         f"SELECT * FROM {DATABASE}.{table} FORMAT JSONEachRow",
     )
@@ -154,7 +159,7 @@ def test_alerts_and_notifications_keep_their_whole_record(tmp_path: Path) -> Non
     record = alert.to_json().decode()
     answers = engine(
         tmp_path,
-        *statements(DATABASE),
+        *SCHEMA,
         *(f"INSERT INTO {DATABASE}.{table} (record) VALUES ('{record}')" for table in ("alerts", "withheld_alerts")),
         f"SELECT created_at, alert_id, flight_id, severity, rule_id, payload_json FROM {DATABASE}.alerts",
         f"SELECT alert_id FROM {DATABASE}.withheld_alerts",
@@ -167,18 +172,14 @@ def test_alerts_and_notifications_keep_their_whole_record(tmp_path: Path) -> Non
 
 def test_the_tables_are_partitioned_by_date_and_forget_after_a_while() -> None:
     for table in SPECIFIED:
-        create = next(s for s in statements(DATABASE) if f"EXISTS {DATABASE}.{table}\n" in s)
+        create = next(s for s in SCHEMA if f"EXISTS {DATABASE}.{table}\n" in s)
         assert "ENGINE = MergeTree" in create
         assert re.search(r"PARTITION BY toDate\((ts|created_at)\)", create)
         assert "TTL " in create
 
 
-def test_the_schema_has_a_version() -> None:
-    assert schema_version() >= 1
-
-
 def test_the_view_of_bags_knows_the_stages_in_order() -> None:
-    lists = re.findall(r"indexOf\(\[(.*?)\]", schema_sql(), re.DOTALL)
+    lists = re.findall(r"indexOf\(\[(.*?)\]", views(), re.DOTALL)
     assert lists
     for listed in lists:
         assert re.findall(r"'(\w+)'", listed) == [stage.name for stage in Stage]
@@ -189,7 +190,7 @@ def test_the_views_of_a_time_say_the_same_as_the_current_ones() -> None:
     bounds = "WHERE ts > {since:DateTime} AND ts <= {at:DateTime} "
     views = {
         found[1]: " ".join(statement.split()).partition(" AS ")[2]
-        for statement in statements(DATABASE)
+        for statement in SCHEMA
         if (found := re.search(r"VIEW \w+\.(\w+)", statement))
     }
     of_a_time = [name for name in views if name.endswith("_at")]
@@ -208,7 +209,7 @@ def test_the_current_views_are_not_fooled_by_a_replay(tmp_path: Path) -> None:
     alert = "('2099-11-01 10:00:00', 'A1', 'F1', 'WARN', 'R', '{}')"
     answers = engine(
         tmp_path,
-        *statements(DATABASE),
+        *SCHEMA,
         f"INSERT INTO {DATABASE}.bag_latest VALUES {bags}",
         f"INSERT INTO {DATABASE}.flight_kpis VALUES {kpis}",
         f"INSERT INTO {DATABASE}.alerts VALUES {alert}, {alert}",

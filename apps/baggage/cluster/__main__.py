@@ -9,6 +9,7 @@ from baggage.cluster import argocd
 from baggage.cluster.commands import ClusterError
 from baggage.cluster.status import show_addresses, status
 from baggage.cluster.up import deploy, down, up
+from baggage.settings import read_settings
 
 
 def main() -> None:
@@ -19,6 +20,7 @@ def main() -> None:
     parser.add_argument("--revision", default="main", help="of that repository; default: main")
     parser.add_argument("--argocd-manifest", default=argocd.MANIFEST, help="where Argo CD's install.yaml is")
     arguments = parser.parse_args()
+    read_settings()
     try:
         if arguments.what == "up":
             up(arguments.repo_url or None, arguments.revision, arguments.argocd_manifest or argocd.MANIFEST)

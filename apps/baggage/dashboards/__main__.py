@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from baggage.dashboards.render import REPOSITORY, RenderError, render, write
+from baggage.settings import read_settings
 
 
 def main() -> None:
     """Render all; what is wrong is one line and exit code 1."""
+    read_settings()
     try:
         rendered = render()
     except RenderError as error:

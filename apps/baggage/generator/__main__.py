@@ -12,7 +12,7 @@ from baggage.generator.day import Day
 from baggage.generator.journeys import EVENT_TYPES
 from baggage.generator.plan import NO_FLIGHT
 from baggage.generator.publisher import Publisher, PublishError
-from baggage.settings import Settings
+from baggage.settings import read_settings
 
 
 def figures(day: Day) -> dict[str, int | str]:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=("publish", "plan"), default="publish")
     parser.add_argument("--day", type=date.fromisoformat, help="of the plan; default: today (UTC)")
     arguments = parser.parse_args()
-    settings = Settings()
+    settings = read_settings()
     if arguments.what == "plan":
         day = Day(settings.generator, arguments.day or datetime.now(UTC).date())
         for name, figure in figures(day).items():

@@ -153,7 +153,7 @@ def _departures(rng: np.random.Generator, settings: GeneratorSettings, day: date
     hub_flights = round(settings.flights * _hub_share(settings))
     # Departures to the hub are spread evenly among the others.
     to_hub = np.diff(np.arange(settings.flights + 1) * hub_flights // settings.flights).astype(bool)
-    elsewhere = list(network.DESTINATIONS)
+    elsewhere = [dest for dest in network.DESTINATIONS if dest not in (settings.airport, settings.hub)]
     flights = []
     for number, (dep, hub) in enumerate(zip(minutes.tolist(), to_hub.tolist(), strict=True)):
         dest = settings.hub if hub else elsewhere[int(rng.integers(len(elsewhere)))]
@@ -213,7 +213,7 @@ def _nearest(slots: Floats, wanted: Floats) -> Ints:
 
 
 def _onward(settings: GeneratorSettings, day: date, number: int, dep: float) -> Flight:
-    destinations = list(network.ONWARD_DESTINATIONS)
+    destinations = [dest for dest in network.ONWARD_DESTINATIONS if dest != settings.hub]
     dest = destinations[number % len(destinations)]
     departure_date = day + timedelta(days=int(dep // (24 * 60)))
     # The number counts on over midnight, so that the flights of two plans never share an id.

@@ -7,12 +7,12 @@ import sys
 from baggage import log
 from baggage.jobs.rest import FlinkError
 from baggage.jobs.submit import submit_all
-from baggage.settings import Settings
+from baggage.settings import read_settings
 
 
 def main() -> None:
     """Submit; a failure is one line and exit code 1."""
-    settings = Settings()
+    settings = read_settings()
     log.configure(settings.log_level)
     try:
         submit_all(settings)

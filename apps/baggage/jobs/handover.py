@@ -13,7 +13,7 @@ import structlog
 from baggage import log
 from baggage.jobs.release import code_of, code_version
 from baggage.jobs.rest import FlinkError, FlinkRest
-from baggage.settings import Settings
+from baggage.settings import read_settings
 
 #: A cluster without TaskManagers is worse than one that runs a job for a moment with newer code.
 _PATIENCE = 600
@@ -42,7 +42,7 @@ def wait_for_handover(rest: FlinkRest, code: str) -> bool:
 
 def main() -> None:
     """Wait, and go on in any case."""
-    settings = Settings()
+    settings = read_settings()
     log.configure(settings.log_level)
     if not wait_for_handover(FlinkRest(settings.flink.rest_url), code_version()):
         logger.warning("going on although jobs of another version live", seconds=_PATIENCE)

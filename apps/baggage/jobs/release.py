@@ -31,7 +31,7 @@ def job_version(settings: Settings, state_version: int) -> str:
     """The version of a job: that of the code, a digest of the settings that the jobs read, and that of its state."""
     read = settings.model_dump_json(include={"clock", "kafka", "clickhouse", "flink", "rules"})
     # The dump masks the password, with which the job must change, too.
-    read += settings.clickhouse.password.get_secret_value()
+    read += settings.clickhouse.secret()
     return f"{code_version()}-{hashlib.sha256(read.encode()).hexdigest()[:12]}-{state_version}"
 
 

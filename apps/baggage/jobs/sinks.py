@@ -137,7 +137,7 @@ def to_clickhouse(records: DataStream, table: str, settings: Settings) -> None:
         )
         .withDriverName("com.clickhouse.jdbc.ClickHouseDriver")
         .withUsername(clickhouse.user)
-        .withPassword(clickhouse.password.get_secret_value())
+        .withPassword(clickhouse.secret())
         .build()
     )
     sink = (

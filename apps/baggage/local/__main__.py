@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 
+from pydantic import TypeAdapter, ValidationError
+
 from baggage import log
 from baggage.local.jars import JarError
 from baggage.local.processes import ProcessError
 from baggage.local.run import ENVIRONMENT_FILE, run
 from baggage.local.runtime import LOCK_FILE, RuntimeStartError, state_lock
-from baggage.settings import Settings
+from baggage.provision.schema import SchemaError
+from baggage.settings import ClockSettings, Settings, Speed, read_settings
 from baggage.verify.verification import PATIENCE
 
 
@@ -42,22 +45,30 @@ def verify(settings: Settings, patience: float) -> int:
     return subprocess.run(command, env={**os.environ, **json.loads(file.read_text())}, check=False).returncode  # noqa: S603
 
 
+def _at_speed(clock: ClockSettings, speed: str) -> ClockSettings:
+    """The clock with the speed that the command line names, if it is another than that of real time."""
+    try:
+        wanted = TypeAdapter(Speed).validate_python(speed)
+    except ValidationError as error:
+        sys.exit(f"error: SPEED={speed}: {error.errors()[0]['msg']}")
+    return clock.model_copy(update={"speed": wanted}) if wanted != 1 else clock
+
+
 def main() -> None:
     """Do what the arguments say; what is wrong is one line and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m baggage.local", description=__doc__)
     parser.add_argument("what", choices=("run", "verify", "clean"))
     parser.add_argument("--patience", type=float, default=PATIENCE, help="of verify: seconds without fewer differences")
-    parser.add_argument("--speed", type=float, default=1.0, help="how fast the pipeline's clock runs; default: 1")
+    parser.add_argument("--speed", default="1", help="how fast the pipeline's clock runs; default: %(default)s")
     arguments = parser.parse_args()
-    settings = Settings()
+    settings = read_settings()
     if arguments.what == "verify":
         sys.exit(verify(settings, arguments.patience))
-    if arguments.speed != 1:
-        settings.clock.speed = arguments.speed
+    settings.clock = _at_speed(settings.clock, arguments.speed)
     log.configure(settings.log_level)
     try:
         run(settings) if arguments.what == "run" else clean(settings)
-    except (RuntimeStartError, ProcessError, JarError) as error:
+    except (RuntimeStartError, ProcessError, JarError, SchemaError) as error:
         sys.exit(f"error: {error}")
 
 

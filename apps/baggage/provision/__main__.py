@@ -1,4 +1,4 @@
-"""`python -m baggage.provision [topics|schema]`: create the topics, apply the schema, or both."""
+"""`python -m baggage.provision [topics|schema|feeds]`: the topics, the schema, or both; the user of the feeds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 
 from baggage import log
-from baggage.provision.kafka import create_topics
-from baggage.provision.schema import apply_schema
-from baggage.settings import Settings
+from baggage.provision.kafka import create_feeds_user, create_topics
+from baggage.provision.schema import SchemaError, apply_schema
+from baggage.settings import read_settings
 
 _PATIENCE = 120
 _BETWEEN_TRIES = 2
@@ -28,18 +28,21 @@ logger = structlog.get_logger()
 def main() -> None:
     """Provision what the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m baggage.provision", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("topics", "schema", "all"), default="all")
+    parser.add_argument("what", nargs="?", choices=("topics", "schema", "all", "feeds"), default="all")
     what = parser.parse_args().what
-    settings = Settings()
+    settings = read_settings()
     log.configure(settings.log_level)
     try:
         if what in ("topics", "all"):
             created = _patiently(lambda: create_topics(settings.kafka), KafkaException)
             logger.info("topics are there", created=created)
         if what in ("schema", "all"):
-            version = _patiently(lambda: apply_schema(settings.clickhouse), ClickHouseError)
-            logger.info("schema is applied", version=version)
-    except (KafkaException, ClickHouseError) as error:
+            migrations = _patiently(lambda: apply_schema(settings.clickhouse), ClickHouseError)
+            logger.info("schema is applied", migrations=migrations)
+        if what == "feeds":
+            _patiently(lambda: create_feeds_user(settings.kafka), KafkaException)
+            logger.info("the user of the feeds is there")
+    except (KafkaException, ClickHouseError, SchemaError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

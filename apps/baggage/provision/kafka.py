@@ -1,21 +1,32 @@
-"""Creates the topics and sets their configuration; safe to run again (specification section 3)."""
+"""Creates the topics and the user of the feeds; safe to run again (specification section 3)."""
 
 from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    ResourcePatternType,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
 
-from baggage.provision.topics import TOPICS, Topic
+from baggage.provision.topics import FEEDS, TOPICS, Topic
 from baggage.settings import KafkaSettings
 
+#: The user that an airport's own feeds have at the external listener.
+FEEDS_USER = "feeds"
+
 _TIMEOUT = 30
+_SCRAM_ITERATIONS = 8192
 
 
 def create_topics(settings: KafkaSettings) -> list[str]:
@@ -32,8 +43,40 @@ def create_topics(settings: KafkaSettings) -> list[str]:
     return created
 
 
+def create_feeds_user(settings: KafkaSettings) -> None:
+    """Give the user of the feeds its password, and the right to write the feeds' topics and nothing else.
+
+    Raises ValueError without a password, and KafkaException where the broker refuses.
+    """
+    if settings.feeds_password is None:
+        raise ValueError("BAGGAGE_KAFKA__FEEDS_PASSWORD is not set")
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 4})
+    credential = UserScramCredentialUpsertion(
+        FEEDS_USER,
+        ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _SCRAM_ITERATIONS),
+        settings.feeds_password.get_secret_value().encode(),
+    )
+    rights = [
+        AclBinding(
+            ResourceType.TOPIC,
+            topic.name,
+            ResourcePatternType.LITERAL,
+            f"User:{FEEDS_USER}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        for topic in FEEDS
+        for operation in (AclOperation.WRITE, AclOperation.DESCRIBE)
+    ]
+    credentials = admin.alter_user_scram_credentials([credential], request_timeout=_TIMEOUT)
+    acls = admin.create_acls(rights, request_timeout=_TIMEOUT)
+    for future in (*credentials.values(), *acls.values()):
+        future.result()
+
+
 def _create(admin: AdminClient, topic: Topic, settings: KafkaSettings) -> bool:
-    new = NewTopic(topic.name, topic.partitions, settings.replication_factor, config=topic.config())
+    new = NewTopic(topic.name, topic.partitions, settings.replication_factor, config=topic.config(settings.disk_bytes))
     try:
         admin.create_topics([new], operation_timeout=_TIMEOUT)[topic.name].result(_TIMEOUT)
     except KafkaException as error:
@@ -52,6 +95,6 @@ def _check_partitions(admin: AdminClient) -> None:
 
 
 def _configuration(topic: Topic, settings: KafkaSettings) -> ConfigResource:
-    config = topic.config() | {"min.insync.replicas": str(settings.min_insync_replicas)}
+    config = topic.config(settings.disk_bytes) | {"min.insync.replicas": str(settings.min_insync_replicas)}
     entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
     return ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)

@@ -8,7 +8,7 @@ import sys
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 
-from baggage.settings import Settings
+from baggage.settings import read_settings
 from baggage.verify.verification import PATIENCE, Report, verify
 
 
@@ -38,8 +38,9 @@ def main() -> None:
     what = "seconds without fewer differences; default: %(default)s"
     parser.add_argument("--patience", type=float, default=PATIENCE, help=what)
     arguments = parser.parse_args()
+    settings = read_settings()
     try:
-        report = verify(Settings(), arguments.patience, _progress)
+        report = verify(settings, arguments.patience, _progress)
     except (KafkaException, ClickHouseError, TimeoutError) as error:
         sys.exit(f"error: cannot read the pipeline: {error}; does it run? (make run)")
     show(report)
