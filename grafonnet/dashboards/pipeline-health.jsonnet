@@ -18,6 +18,14 @@ local health = panels.stats(
   ],
 );
 
+local findings = panels.table(
+  'What is wrong',
+  'What the monitor finds wrong with servers and jobs; each has an alert and a runbook.',
+  queries.allFindings,
+  [column.new('says', 'Finding')],
+  'Nothing is wrong',
+);
+
 local freshness = panels.lines(
   'Freshness',
   'Seconds since the newest scan that the jobs have processed; an alert above 60.',
@@ -107,10 +115,10 @@ dashboards.new(
   'Whether what the other dashboards show is current and complete.',
   [],
   [
-    { height: 4, panels: [{ width: 24, panel: health }] },
+    { height: 5, panels: [{ width: 14, panel: health }, { width: 10, panel: findings }] },
     { height: 7, panels: [{ width: 8, panel: freshness }, { width: 8, panel: rows }, { width: 8, panel: latency }] },
     { height: 7, panels: [{ width: 8, panel: alerts }, { width: 7, panel: notifications }, { width: 9, panel: unscheduled }] },
-    { height: 8, panels: [{ width: 8, panel: deadLetters }, { width: 16, panel: reasons }] },
+    { height: 7, panels: [{ width: 8, panel: deadLetters }, { width: 16, panel: reasons }] },
   ],
   from='now-1h',
 )

@@ -537,6 +537,19 @@ local outcomes = |||
 
   // -- the pipeline itself
 
+  // What is wrong of one kind, each thing by its name with the number that tells how wrong.
+  findings(kind): |||
+    SELECT subject, toFloat64(any(value)) AS value
+    FROM pipeline_findings(at = $__toTime)
+    WHERE finding = '%s'
+    GROUP BY subject
+    ORDER BY subject
+  ||| % kind,
+
+  allFindings: |||
+    SELECT says FROM pipeline_findings(at = $__toTime) ORDER BY finding, subject
+  |||,
+
   freshnessOverTime: |||
     SELECT $__timeInterval(ts) AS time, max(freshness_sec) AS freshness
     FROM flight_kpis
@@ -635,18 +648,24 @@ local outcomes = |||
   // -- alert rules: one instance for each row, with the text columns as its labels
 
   // The alerts of a severity by flight and rule; `value` is the one number of the rows. A bank is the wave of departures
-  // of an airport within an hour of cutoffs, which is one message.
+  // of an airport within an hour of cutoffs, which is one message; it is that of a flight's first alert, as the labels of
+  // an alert that fires must not change when the cutoff is moved.
   alertsOfFlights(severity, value):: |||
     SELECT
         flight_id AS flight,
         rule_id AS rule,
-        concat(%(origin)s, ' ', formatDateTime(argMax(cutoff, created_at), '%%H'), 'h') AS bank,
+        concat(%(origin)s, ' ', formatDateTime(any(first_cutoff), '%%H'), 'h') AS bank,
         toFloat64(%(value)s) AS value
     FROM (
-        SELECT *, parseDateTimeBestEffort(JSONExtractString(payload_json, 'cutoff_time'), 'UTC') AS cutoff
+        SELECT
+            *,
+            parseDateTimeBestEffort(JSONExtractString(payload_json, 'cutoff_time'), 'UTC') AS cutoff,
+            argMin(cutoff, created_at) OVER (PARTITION BY flight_id) AS first_cutoff
         FROM alerts
-        WHERE severity = '%(severity)s' AND $__timeFilter(created_at)
+        WHERE created_at > $__toTime - INTERVAL 1 DAY
+            AND flight_id IN (SELECT flight_id FROM alerts WHERE $__timeFilter(created_at))
     )
+    WHERE severity = '%(severity)s' AND $__timeFilter(created_at)
     GROUP BY flight_id, rule_id
     ORDER BY flight, rule
   ||| % { severity: severity, value: value, origin: origin('flight_id') },

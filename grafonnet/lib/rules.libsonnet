@@ -1,8 +1,25 @@
-// The alert rules of section 8.3 of the specification, and one for dead letters.
+// The alert rules of section 8.3 of the specification, one for dead letters, and those of the monitor's findings.
 local queries = import 'queries.libsonnet';
 
 local baggage = 'operations';
 local platform = 'platform';
+
+// A rule for one kind of finding; the view pipeline_findings has its bound.
+local finding(kind, uid, title, severity, summary, description) = {
+  uid: 'baggage-%s' % uid,
+  title: title,
+  severity: severity,
+  team: platform,
+  runbook: importstr '../runbooks/pipeline-health.md',
+  window: 60,
+  decides: 'value',
+  above: 0,
+  values: { value: queries.findings(kind) },
+  noData: 'OK',
+  aboutFlight: false,
+  summary: summary,
+  description: description,
+};
 
 {
   teams:: [baggage, platform],
@@ -69,5 +86,64 @@ local platform = 'platform';
       summary: '{{ $values.records.Value }} records of {{ $labels.topic }} became dead letters in 5 minutes',
       description: 'Their reasons are on the dashboard Pipeline Health.',
     },
+  ] + self.health,
+
+  health: [
+    finding(
+      'JOB_DOWN',
+      'job-down',
+      'A job does not run',
+      'critical',
+      '{{ $labels.subject }} is not running',
+      'For {{ humanizeDuration $values.value.Value }}. What it writes stands still.',
+    ),
+    finding(
+      'JOB_RESTARTS',
+      'job-restarts',
+      'A job was restarted',
+      'warning',
+      '{{ $labels.subject }} was restarted {{ $values.value.Value }} times within 10 minutes',
+      'The last reason is on the dashboard Pipeline Health.',
+    ),
+    finding(
+      'NO_CHECKPOINT',
+      'no-checkpoint',
+      'A job completes no checkpoint',
+      'critical',
+      '{{ $labels.subject }} has completed no checkpoint for {{ humanizeDuration $values.value.Value }}',
+      'After a failure it would go back that far.',
+    ),
+    finding(
+      'LAG_GROWS',
+      'lag-grows',
+      'A job falls behind',
+      'warning',
+      '{{ $labels.subject }}: {{ $values.value.Value }} records to read, and more each minute',
+      'More records come than the job reads.',
+    ),
+    finding(
+      'DISK_FULL',
+      'disk-full',
+      'A disk is almost full',
+      'critical',
+      'The disk of {{ $labels.subject }} is {{ humanizePercentage $values.value.Value }} full',
+      'A server whose disk is full stops.',
+    ),
+    finding(
+      'SILENT',
+      'component-silent',
+      'A server does not answer',
+      'critical',
+      '{{ $labels.subject }} does not answer',
+      'For {{ humanizeDuration $values.value.Value }}.',
+    ),
+    finding(
+      'NOT_MEASURED',
+      'not-measured',
+      'Nothing is measured',
+      'critical',
+      'The monitor has written nothing for {{ humanizeDuration $values.value.Value }}',
+      'No other alert about servers and jobs would come.',
+    ),
   ],
 }

@@ -40,7 +40,7 @@ def midnight() -> datetime:
 
 @pytest.fixture(scope="session")
 def day(database: Callable[[str], Tables], midnight: datetime) -> Tables:
-    """A whole day, with dead letters, flights without a schedule and withheld alerts: the generator makes none."""
+    """A whole day, and what the generator makes none of: dead letters, unknown flights, withheld alerts, a finding."""
     tables = database("generated_day")
     simulate(Calendar(GeneratorSettings()), midnight, midnight + timedelta(days=1), tables.write)
     tables.flush()
@@ -50,6 +50,10 @@ def day(database: Callable[[str], Tables], midnight: datetime) -> Tables:
             f"INSERT INTO dead_letters VALUES ('{at}', 'baggage.events.v1', 0, {offset}, 'leg_index', "
             "'Expected `int`, got `str`')"
         )
+    for second in range(0, 1200, 15):
+        measured = f"{midnight + timedelta(hours=13, minutes=50, seconds=second):%F %T}"
+        values = f"'{measured}', 'job_running', {{'flink_job': 'BagLatest'}}, 0, 'FAILING'"
+        tables.command(f"INSERT INTO pipeline_health VALUES ({values})")
     wrong = f"BA9999|{midnight:%F}|LHR->AMS"
     tables.command(f"INSERT INTO unscheduled_flights VALUES ('{at}', '{wrong}', 3, 8)")
     tables.command(f"INSERT INTO withheld_alerts VALUES ('{at}', '{wrong}|x', '{wrong}', 'WARN', 'LOW_LOAD_RATE')")

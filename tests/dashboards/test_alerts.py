@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from baggage.domain.alerts import SEVERITY, Alert, Rule, alert_id, window_start
 from baggage.domain.kpis import StageCounts, flight_kpi
 from tests.builders import HOUR, INBOUND, MINUTE, ONWARD, SECOND, flight
+from tests.dashboards.alerting import NOW, RULES, Instance, evaluate
 from tests.dashboards.engine import Tables
-from tests.dashboards.grafana import expand_macros, rules
 
-#: Of today, and fixed while the tests run: the tables forget by the wall clock.
-NOW = datetime.now(UTC).replace(microsecond=0)
-RULES = {rule["uid"]: rule for rule in rules()}
 CRITICAL, WARN = "baggage-missed-cutoff", "baggage-low-load-rate"
 FRESHNESS, DEAD_LETTERS = "baggage-pipeline-freshness", "baggage-dead-letters"
 
 
-@dataclass(frozen=True)
-class Instance:
-    """One firing alert: its labels and the numbers that its text can use."""
-
-    labels: dict[str, str]
-    values: dict[str, float]
-
-
-def evaluate(tables: Tables, uid: str, at: datetime = NOW) -> list[Instance] | None:
-    """The instances of a rule that fire at a time, or None where its query answers nothing.
-
-    A row is a number and its labels, the text columns; the rows of the other queries with the same labels give the
-    other numbers.
-    """
-    rule = RULES[uid]
-    found: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
-    for query in rule["data"][:-1]:
-        window = query["relativeTimeRange"]
-        start, end = (at - timedelta(seconds=window[side]) for side in ("from", "to"))
-        answer = tables.ask(expand_macros(query["model"]["rawSql"], start, end))
-        if not answer.rows:
-            return None
-        numbers = [n for n, kind in enumerate(answer.types) if kind == "Float64"]
-        assert len(numbers) == 1, "Grafana takes one number a row"
-        assert all(kind == "String" for n, kind in enumerate(answer.types) if n not in numbers)
-        found[query["refId"]] = {
-            frozenset((answer.columns[n], cell) for n, cell in enumerate(row) if n not in numbers): row[numbers[0]]
-            for row in answer.rows
-        }
-        assert len(found[query["refId"]]) == len(answer.rows), "labels tell the instances apart"
-    threshold = rule["data"][-1]["model"]
-    assert threshold["refId"] == rule["condition"]
-    (condition,) = threshold["conditions"]
-    assert condition["evaluator"]["type"] == "gt"
-    (limit,) = condition["evaluator"]["params"]
-    return [
-        Instance(dict(labels), {name: values[labels] for name, values in found.items()})
-        for labels, value in found[threshold["expression"]].items()
-        if value > limit
-    ]
-
-
-def seed_alert(tables: Tables, rule: Rule, ago: timedelta, flight_id: str = INBOUND, missing: int = 7) -> None:
+def seed_alert(
+    tables: Tables,
+    rule: Rule,
+    ago: timedelta,
+    flight_id: str = INBOUND,
+    missing: int = 7,
+    cutoff: datetime = NOW - 5 * MINUTE,
+) -> None:
     """Write an alert as the job does."""
     now = NOW - ago
     alert = Alert(
@@ -75,7 +36,7 @@ def seed_alert(tables: Tables, rule: Rule, ago: timedelta, flight_id: str = INBO
         expected_bags=100,
         loaded=100 - missing,
         missing=missing,
-        cutoff_time=NOW - 5 * MINUTE,
+        cutoff_time=cutoff,
     )
     tables.write("alerts", alert)
     tables.flush()
@@ -101,6 +62,13 @@ class TestOfFlights:
         bank = f"LHR {NOW - 5 * MINUTE:%H}h"
         labels = {"flight": INBOUND, "rule": rule.value, "bank": bank}
         assert [instance.labels for instance in found or ()] == ([labels] if fires else [])
+
+    def test_the_labels_stay_when_the_cutoff_is_moved(self, uid: str, rule: Rule, tables: Tables) -> None:
+        seed_alert(tables, rule, 10 * MINUTE, cutoff=NOW - 10 * MINUTE)
+        seed_alert(tables, rule, SECOND, cutoff=NOW + 2 * HOUR)
+        (found,) = evaluate(tables, uid) or []
+        assert found.labels["bank"] == f"LHR {NOW - 10 * MINUTE:%H}h"
+        assert found.values["cutoff"] == (NOW + 2 * HOUR).timestamp()
 
     def test_no_alert_is_normal(self, uid: str, rule: Rule, tables: Tables) -> None:
         assert evaluate(tables, uid) is None

@@ -14,11 +14,10 @@ from typing import Protocol, TypeVar
 import pytest
 from rich.console import Console
 
-from baggage.local.processes import Process
-from baggage.local.run import pipeline
+from baggage.local.run import Programs, pipeline
 from baggage.local.runtime import Runtime
 from baggage.provision.schema import connect
-from baggage.settings import ClockSettings, FlinkSettings, LocalSettings, Settings
+from baggage.settings import ClockSettings, FlinkSettings, LocalSettings, MonitorSettings, Settings
 from baggage.verify.compare import Query, querying
 
 SPEED = 60
@@ -40,9 +39,11 @@ def wait_until(condition: Callable[[], T], timeout: float = 120, what: str = "th
 class Pipeline:
     """A running pipeline, and what a test does with it."""
 
-    def __init__(self, runtime: Runtime, generator: Process) -> None:
+    def __init__(self, runtime: Runtime, programs: Programs) -> None:
         self.runtime = runtime
-        self.generator = generator
+        self.generator = programs.generator
+        self.monitor = programs.monitor
+        self.keeper = programs.keeper
         self.settings = runtime.settings
 
     def now(self) -> dt.datetime:
@@ -69,8 +70,8 @@ class Pipeline:
 @contextmanager
 def running(settings: Settings) -> Iterator[Pipeline]:
     """Start the pipeline, and stop it in the end."""
-    with pipeline(settings, Console(stderr=True), threading.Event()) as (runtime, generator):
-        yield Pipeline(runtime, generator)
+    with pipeline(settings, Console(stderr=True), threading.Event()) as (runtime, programs):
+        yield Pipeline(runtime, programs)
 
 
 class SettingsAt(Protocol):
@@ -96,6 +97,7 @@ def settings_at(tmp_path: Path) -> SettingsAt:
         return Settings(
             clock=ClockSettings(speed=speed, anchor=anchor, started=dt.datetime.now(dt.UTC)),
             flink=FlinkSettings(checkpoint_interval=dt.timedelta(seconds=10)),
+            monitor=MonitorSettings(port=19464),
             local=LocalSettings(
                 state_dir=tmp_path / "state",
                 jar_dir=ROOT / LocalSettings().jar_dir,

@@ -211,7 +211,7 @@ def test_a_second_run_goes_on_where_the_first_was_stopped_with_ctrl_c(settings_a
         run.send_signal(signal.SIGINT)
         printed += run.stdout.readlines()
     assert run.returncode == 0, printed
-    assert len(started) > 4, "Kafka, ClickHouse, Flink and the generator"
+    assert len(started) > 4, "Kafka, ClickHouse, Flink and our own programs"
     _, left = psutil.wait_procs(started, timeout=5)
     assert left == [], "nothing is left"
     assert any("first KPI row after" in line for line in printed)
@@ -228,6 +228,7 @@ def test_a_second_run_goes_on_where_the_first_was_stopped_with_ctrl_c(settings_a
             assert {path.name for path in savepoint.parent.iterdir()} <= {job_id, savepoint.name}, "older ones are gone"
         assert pipeline.wait_for_rows(rows_since(again + WATCHED / 2, ">="))
         # An outage of the jobs: what they find after it is a backlog, and nothing is concluded from that.
+        pipeline.keeper.stop()
         stop_all(pipeline.settings)
         pipeline.wait_until_clock(pipeline.now() + OUTAGE)
         environment = pipeline.runtime.environment()

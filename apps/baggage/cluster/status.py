@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from baggage.cluster import argocd, secrets
-from baggage.cluster.commands import NAMESPACE, get, require_cluster
+from baggage.cluster.commands import NAMESPACE, ClusterError, get, kubectl, require_cluster
 from baggage.jobs.rest import FlinkError, FlinkRest
 
 #: The pages of the cluster on the loopback address: the ports are those of argocd/kind.yaml.
@@ -16,9 +16,11 @@ ARGOCD_URL = "http://127.0.0.1:30080"
 FLINK_URL = "http://127.0.0.1:30081"
 GRAFANA_URL = "http://127.0.0.1:30300"
 
+_FINDINGS = ("python", "-m", "baggage.monitor", "status")
+
 
 def status() -> bool:
-    """Print the Applications, the pods that are not ready, and the jobs; return whether all is well."""
+    """Print the Applications, the pods that are not ready, the jobs and what is wrong; return whether all is well."""
     require_cluster()
     console = Console()
     table = Table("Application", "sync", "health", "revision", "what it says", box=None)
@@ -36,7 +38,18 @@ def status() -> bool:
     except FlinkError as error:
         lines = [str(error)]
     console.print(f"jobs: {', '.join(lines) or 'none'}")
-    return bool(applications) and all(application.good for application in applications)
+    findings = _findings()
+    for finding in findings:
+        console.print(f"wrong: {finding}", style="red", markup=False, soft_wrap=True)
+    return bool(applications) and not findings and all(application.good for application in applications)
+
+
+def _findings() -> list[str]:
+    """What the monitor finds wrong, or that it cannot be asked."""
+    try:
+        return kubectl("exec", "-n", NAMESPACE, "deployment/monitor", "--", *_FINDINGS).splitlines()
+    except ClusterError as error:
+        return [f"the monitor cannot be asked: {error}"]
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

@@ -37,25 +37,25 @@ class RunningJob:
 class FlinkRest:
     """The parts of Flink's REST interface that we need. Every method raises FlinkError where it cannot be reached."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: float = 30) -> None:
         self._url = url.rstrip("/")
+        self._timeout = timeout
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str) -> Any:  # noqa: ANN401 (JSON)
         """GET a resource as JSON."""
         return self._call(urllib.request.Request(self._url + path))  # noqa: S310 (the configured address)
 
-    def _send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _send(self, method: str, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 (JSON)
         return self._call(
             urllib.request.Request(  # noqa: S310 (the configured address)
                 self._url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method
             )
         )
 
-    def _call(self, request: urllib.request.Request) -> dict[str, Any]:
+    def _call(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 (JSON)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-                answer: dict[str, Any] = json.load(response)
-                return answer
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                return json.load(response)
         except urllib.error.HTTPError as error:
             raise FlinkError(f"Flink refuses {request.full_url}: {error.read(500)!r}") from error
         except OSError as error:

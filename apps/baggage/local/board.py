@@ -23,6 +23,8 @@ class Health:
     running_jobs: int
     jobs: int
     events_per_second: float
+    #: What is wrong, a sentence each.
+    findings: list[str]
 
 
 _STATE_STYLE = {"EXCEPTION": "magenta", "DELAYED_OR_REROUTED": "red", "AT_RISK_FOR_CONNECTION": "yellow"}
@@ -36,6 +38,7 @@ def render(board: Board, health: Health, addresses: dict[str, str]) -> Renderabl
     return Group(
         Text.from_markup(f"[bold]Baggage[/bold] {board.now:%Y-%m-%d %H:%M:%S} UTC   {_health(board, health)}"),
         Text.from_markup(places),
+        *(Text(finding, style="bold red") for finding in health.findings),
         _flights(board),
         Columns([_funnel(board), _troubled(board)]),
         Columns([_alerts(board), _notifications(board)]),
@@ -52,6 +55,7 @@ def line(board: Board, health: Health) -> str:
         f"loaded={board.funnel['loaded']} alerts={len(board.alerts)} critical={critical} {states} "
         f"jobs={health.running_jobs}/{health.jobs} events/s={health.events_per_second:.0f} "
         f"freshness={_freshness(board)} dead_letters={board.dead_letters}"
+        f"{''.join(f'; {finding}' for finding in health.findings)}"
     )
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -23,6 +24,7 @@ from baggage.local import board, board_data, clock_file
 from baggage.local.board import Health
 from baggage.local.processes import Process, ProcessError
 from baggage.local.runtime import Runtime
+from baggage.monitor import table
 from baggage.provision.kafka import create_topics
 from baggage.provision.schema import apply_schema, connect
 from baggage.provision.topics import EVENTS
@@ -45,9 +47,18 @@ def run(settings: Settings) -> None:
         _show(runtime, console, stop)
 
 
+@dataclass(frozen=True)
+class Programs:
+    """Our own processes beside the servers."""
+
+    generator: Process
+    monitor: Process
+    keeper: Process
+
+
 @contextmanager
-def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Iterator[tuple[Runtime, Process]]:
-    """The whole pipeline, running: the servers and the generator; it goes on where the last one stopped."""
+def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Iterator[tuple[Runtime, Programs]]:
+    """The whole pipeline, running: servers and programs; it goes on where the last one stopped."""
     started = time.monotonic()
 
     def say(what: str) -> None:
@@ -70,16 +81,24 @@ def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Ite
         logs = settings.local.state_dir.resolve() / "logs"
         command = [sys.executable, "-m", "baggage.generator"]
         generator = Process("Generator", command, logs / "generator.log", environment, restart=True)
-        generator.start()
+        command = [sys.executable, "-m", "baggage.monitor"]
+        monitor = Process("Monitor", command, logs / "monitor.log", environment, restart=True)
+        ready = settings.local.state_dir.resolve() / "jobs-run"
+        ready.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "baggage.jobs.keeper", str(ready)]
+        keeper = Process("Jobs", command, logs / "jobs.log", environment)
+        for process in (generator, monitor, keeper):
+            process.start()
         try:
-            _submit(environment, logs / "submit.log", stop)
+            _wait_for_jobs(keeper, ready, stop)
             say("three jobs run; waiting for the first KPI row ...")
             if _first_kpi_row(settings, stop):
                 say(f"first KPI row after {time.monotonic() - started:.0f} s")
-            yield runtime, generator
+            yield runtime, Programs(generator, monitor, keeper)
         finally:
             say("stopping: the generator, the jobs with a savepoint, the servers ...")
-            generator.stop()
+            for process in (generator, keeper, monitor):
+                process.stop()
             try:
                 stop_all(settings)
             except FlinkError as error:
@@ -92,16 +111,10 @@ def _speed_of_last_run(settings: Settings) -> float | None:
     return float(json.loads(file.read_text()).get("BAGGAGE_CLOCK__SPEED", 1)) if file.exists() else None
 
 
-def _submit(environment: dict[str, str], log: Path, stop: threading.Event) -> None:
-    """Run the submit program, in a process of its own: its JVM takes memory that nothing needs later."""
-    process = Process("submit", [sys.executable, "-m", "baggage.jobs"], log, environment)
-    process.start()
-    while process.alive() and not stop.wait(0.1):
-        pass
-    if stop.is_set():
-        process.stop()
-    elif process.returncode:
-        raise ProcessError(f"the jobs could not be submitted:\n{process.log_tail(5)}")
+def _wait_for_jobs(keeper: Process, ready: Path, stop: threading.Event) -> None:
+    while not ready.exists() and not stop.wait(0.1):
+        if not keeper.alive():
+            raise ProcessError(f"the jobs could not be submitted:\n{keeper.log_tail(5)}")
 
 
 def _first_kpi_row(settings: Settings, stop: threading.Event) -> bool:
@@ -129,7 +142,8 @@ def _show(runtime: Runtime, console: Console, stop: threading.Event) -> None:
         while not stop.is_set():
             clock_file.save(settings.clock, settings.local.state_dir / _CLOCK_FILE)
             try:
-                health = Health(flink.running_jobs(), len(JOB_NAMES), rate.per_second())
+                findings = table.findings(client, database)
+                health = Health(flink.running_jobs(), len(JOB_NAMES), rate.per_second(), findings)
                 now = board_data.read(client, database, clock.now())
             except (ClickHouseError, FlinkError) as error:
                 console.print(f"the board cannot be read: {error}", markup=False)

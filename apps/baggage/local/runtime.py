@@ -42,6 +42,7 @@ class Runtime:
                 local.clickhouse_port: "BAGGAGE_LOCAL__CLICKHOUSE_PORT",
                 local.flink_port: "BAGGAGE_LOCAL__FLINK_PORT",
                 local.flink_port + 1: "BAGGAGE_LOCAL__FLINK_PORT + 1",
+                settings.monitor.port: "BAGGAGE_MONITOR__PORT",
             }
         )
         logs, jars = self._directory / "logs", local.jar_dir.resolve()

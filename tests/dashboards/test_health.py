@@ -1,0 +1,167 @@
+"""Each alert rule of servers and jobs, on both sides of its bound, and what is said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from baggage.monitor.samples import INTERVAL, Measure
+from tests.builders import MINUTE, SECOND
+from tests.dashboards.alerting import NOW, RULES, Instance, evaluate
+from tests.dashboards.engine import Tables
+
+JOB = {"flink_job": "BagLatest"}
+TOPIC = JOB | {"topic": "baggage.events.v1"}
+HEALTH = {
+    "baggage-job-down",
+    "baggage-job-restarts",
+    "baggage-no-checkpoint",
+    "baggage-lag-grows",
+    "baggage-disk-full",
+    "baggage-component-silent",
+    "baggage-not-measured",
+}
+
+
+def seed(
+    tables: Tables, measure: Measure, labels: Mapping[str, str], values: Mapping[int, float], note: str = ""
+) -> None:
+    """Write a sample of so many seconds ago, each."""
+    rows = ", ".join(
+        f"('{NOW - ago * SECOND:%F %T}', '{measure}', {dict(labels)}, {value}, '{note}')"
+        for ago, value in values.items()
+    )
+    tables.command(f"INSERT INTO pipeline_health VALUES {rows}")
+
+
+def says(tables: Tables) -> list[str]:
+    return [row[0] for row in tables.ask(f"SELECT says FROM pipeline_findings(at = '{NOW:%F %T}')").rows]
+
+
+def fires(tables: Tables, uid: str) -> dict[str, float]:
+    """The subjects that a rule fires for, and their numbers; no other rule fires."""
+    firing = {name for name in HEALTH if evaluate(tables, name)}
+    assert firing <= {uid}
+    return {instance.labels["subject"]: instance.values["value"] for instance in evaluate(tables, uid) or ()}
+
+
+@pytest.mark.parametrize(
+    ("measure", "labels", "uid", "subject"),
+    [
+        (Measure.JOB_RUNNING, JOB, "baggage-job-down", "BagLatest"),
+        (Measure.ANSWERS, {"component": "Kafka"}, "baggage-component-silent", "Kafka"),
+    ],
+)
+class TestWhatIsDown:
+    """A job, and a server, that is down for more than a minute."""
+
+    @pytest.mark.parametrize(("up", "down"), [(60, False), (61, True)])
+    def test_a_minute_counts_from_when_it_was_last_up(
+        self, measure: Measure, labels: dict[str, str], uid: str, subject: str, up: int, down: bool, tables: Tables
+    ) -> None:
+        seed(tables, measure, labels, {up + 15: 1, up: 1, 30: 0, 15: 0, 0: 0}, "RESTARTING")
+        assert fires(tables, uid) == ({subject: up} if down else {})
+        assert [said.endswith(": RESTARTING") for said in says(tables)] == [True] * down
+
+    @pytest.mark.parametrize(("first", "down"), [(60, False), (61, True)])
+    def test_one_that_was_never_up_counts_from_the_first_sample(
+        self, measure: Measure, labels: dict[str, str], uid: str, subject: str, first: int, down: bool, tables: Tables
+    ) -> None:
+        seed(tables, measure, labels, {first: 0, 15: 0})
+        assert fires(tables, uid) == ({subject: first} if down else {})
+
+    def test_one_that_is_up_again_is_well(
+        self, measure: Measure, labels: dict[str, str], uid: str, subject: str, tables: Tables
+    ) -> None:
+        seed(tables, measure, labels, {300: 1, 90: 0, 15: 0, 0: 1})
+        assert subject not in fires(tables, uid)
+
+
+@pytest.mark.parametrize(
+    ("values", "restarts"),
+    [
+        ({599: 0, 15: 1}, 1),
+        ({601: 0, 15: 1}, 0),
+        ({599: 4, 300: 4, 0: 4}, 0),
+        ({599: 4, 300: 5, 0: 7}, 3),
+        ({599: 4, 300: 4, 0: 0}, 0),
+        ({599: 4, 300: 0, 0: 2}, 2),
+    ],
+)
+def test_restarts_of_ten_minutes_count_and_a_new_submission_is_none(
+    values: dict[int, float], restarts: int, tables: Tables
+) -> None:
+    seed(tables, Measure.JOB_RESTARTS, JOB, values, "java.io.IOException: disk")
+    assert fires(tables, "baggage-job-restarts") == ({"BagLatest": restarts} if restarts else {})
+    often = "once" if restarts == 1 else f"{restarts} times"
+    sentence = f"BagLatest was restarted {often} within 10 minutes, last reason: java.io.IOException: disk"
+    assert says(tables) == ([sentence] if restarts else [])
+
+
+@pytest.mark.parametrize(("age", "late"), [(180, False), (181, True)])
+def test_three_minutes_without_a_checkpoint(age: int, late: bool, tables: Tables) -> None:
+    seed(tables, Measure.CHECKPOINT_AGE, JOB, {30: age - 30, 0: age})
+    assert fires(tables, "baggage-no-checkpoint") == ({"BagLatest": age} if late else {})
+    assert says(tables) == (["BagLatest has completed no checkpoint for 181 s"] if late else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "grows"),
+    [(0, 1000, False), (0, 1001, True), (5000, 5000, False), (5000, 5001, True), (9000, 5000, False)],
+)
+def test_a_lag_whose_least_is_above_its_most_of_before(before: int, now: int, grows: bool, tables: Tables) -> None:
+    saw_tooth = {361: 90_000, 360: before, 300: 0, 239: 90_000, 75: 0, 74: now + 30_000, 30: now, 0: now + 9}
+    seed(tables, Measure.LAG, TOPIC, saw_tooth)
+    assert fires(tables, "baggage-lag-grows") == ({"BagLatest baggage.events.v1": now + 9} if grows else {})
+
+
+def test_a_lag_of_a_job_that_has_just_started_is_no_growth(tables: Tables) -> None:
+    seed(tables, Measure.LAG, TOPIC, {200: 5000, 100: 60_000, 0: 90_000})
+    assert fires(tables, "baggage-lag-grows") == {}
+
+
+@pytest.mark.parametrize(("used", "full"), [(0.8, False), (0.81, True)])
+def test_a_disk_above_80_percent(used: float, full: bool, tables: Tables) -> None:
+    seed(tables, Measure.DISK_USED, {"component": "Kafka", "disk": "broker 0"}, {0: used})
+    assert fires(tables, "baggage-disk-full") == ({"Kafka broker 0": used} if full else {})
+    assert says(tables) == (["the disk of Kafka broker 0 is 81 % full"] if full else [])
+
+
+@pytest.mark.parametrize(("ago", "silent"), [(60, False), (61, True), (3 * 24 * 3600, True)])
+def test_a_minute_without_measurements(ago: int, silent: bool, tables: Tables) -> None:
+    seed(tables, Measure.JOB_RUNNING, JOB, {ago: 0})
+    assert fires(tables, "baggage-not-measured") == ({"monitor": ago} if silent else {})
+    since = f"{NOW - ago * SECOND:%F %H:%M}"
+    assert says(tables) == ([f"nothing was measured since {since}: the monitor does not run"] if silent else [])
+
+
+def test_before_the_first_measurement_nothing_is_wrong(tables: Tables) -> None:
+    assert fires(tables, "baggage-not-measured") == {}
+
+
+def test_an_hour_of_health_fires_nothing(tables: Tables) -> None:
+    every = range(0, 3600, int(INTERVAL.total_seconds()))
+    seed(tables, Measure.JOB_RUNNING, JOB, dict.fromkeys(every, 1))
+    seed(tables, Measure.JOB_RESTARTS, JOB, dict.fromkeys(every, 0))
+    seed(tables, Measure.CHECKPOINT_AGE, JOB, {ago: (3600 - ago) % 35 for ago in every})
+    seed(tables, Measure.LAG, TOPIC, {ago: (3600 - ago) % 35 * 9000 for ago in every})
+    seed(tables, Measure.ANSWERS, {"component": "Flink"}, dict.fromkeys(every, 1))
+    for minute in range(60):
+        for uid in HEALTH:
+            assert not evaluate(tables, uid, NOW - minute * MINUTE)
+
+
+def test_several_are_told_apart_by_their_labels(tables: Tables) -> None:
+    for job in ("BagLatest", "ItineraryStatus"):
+        seed(tables, Measure.JOB_RUNNING, {"flink_job": job}, {90: 0, 0: 0})
+    found = evaluate(tables, "baggage-job-down")
+    assert found == [Instance({"subject": job}, {"value": 90}) for job in ("BagLatest", "ItineraryStatus")]
+
+
+def test_the_rules_of_health_go_to_the_platform() -> None:
+    for uid in HEALTH:
+        assert RULES[uid]["labels"]["team"] == "platform"
+        assert RULES[uid]["noDataState"] == "OK"
+        assert timedelta(seconds=RULES[uid]["data"][0]["relativeTimeRange"]["from"]) >= timedelta(seconds=60)

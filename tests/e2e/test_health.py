@@ -1,0 +1,128 @@
+"""What is ill says so, in one sentence, and heals: faults injected into the running pipeline."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from confluent_kafka import Producer
+
+from baggage.jobs.names import ITINERARY_STATUS, JOB_NAMES
+from baggage.jobs.rest import FlinkRest
+from baggage.local.processes import Process
+from baggage.monitor import table
+from baggage.provision.schema import connect
+from baggage.provision.topics import BAG_LATEST
+from baggage.settings import read_settings
+from tests.e2e.conftest import Pipeline, SettingsAt, running, wait_until
+
+#: Seconds; what README promises.
+HEALED_WITHIN = 120
+#: A bound of a minute, an interval of measurements, and what a slow machine adds.
+SAID_WITHIN = 120
+#: A lag is compared with that of five minutes before.
+FALLEN_BEHIND_WITHIN = 360
+#: Records; in the view pipeline_findings.
+ALLOWED_LAG = 1000
+
+
+NOT_RUNNING = """
+SELECT countIf(newest = 0)
+FROM (
+    SELECT argMax(value, ts) AS newest
+    FROM {database}.pipeline_health WHERE measure = 'job_running' GROUP BY labels
+)
+"""
+
+
+def findings(pipeline: Pipeline) -> list[str]:
+    with connect(pipeline.settings.clickhouse) as client:
+        return table.findings(client, pipeline.settings.clickhouse.database)
+
+
+def says(pipeline: Pipeline, *starts: str) -> bool:
+    """Whether these are the findings, in order, by how they start."""
+    found = findings(pipeline)
+    return len(found) == len(starts) and all(map(str.startswith, found, starts))
+
+
+def all_run(flink: FlinkRest) -> bool:
+    live = list(flink.live_jobs())
+    return len(live) == len(JOB_NAMES) and all(flink.all_tasks_run(job.job_id) for job in live)
+
+
+@contextmanager
+def stopped(process: Process) -> Iterator[None]:
+    """The process stands still."""
+    os.killpg(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
+
+
+def flood(pipeline: Pipeline) -> None:
+    """Write more records for a job to read than it is allowed to leave unread."""
+    producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
+    for number in range(2 * ALLOWED_LAG):
+        producer.produce(BAG_LATEST.name, None, f"gone{number}")
+    producer.flush()
+
+
+def test_what_is_ill_says_so_and_heals(settings_at: SettingsAt, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A proxy that must not be asked for this machine: nobody is at that port.
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    read_settings()
+    with running(settings_at("12:00", speed=1)) as pipeline:
+        flink = FlinkRest(pipeline.settings.flink.rest_url)
+        wait_until(lambda: all_run(flink), what="the jobs to run")
+        assert pipeline.query("SELECT count() FROM {database}.pipeline_health") != [(0,)]
+        assert findings(pipeline) == [], "a start is no fault"
+
+        for job in list(flink.live_jobs()):
+            flink.cancel(job)
+        wait_until(lambda: all_run(flink), HEALED_WITHIN, "all cancelled jobs to be back")
+        wait_until(lambda: pipeline.query(NOT_RUNNING) == [(0,)], what="the monitor to see it")
+
+        with stopped(pipeline.keeper):
+            (itinerary_status,) = (job for job in flink.live_jobs() if job.name == ITINERARY_STATUS)
+            flink.cancel(itinerary_status)
+            wait_until(
+                lambda: says(pipeline, f"{ITINERARY_STATUS} is not running since "),
+                SAID_WITHIN,
+                "the job that is down to be named",
+            )
+            assert findings(pipeline)[0].endswith(": CANCELED")
+            flood(pipeline)
+            wait_until(
+                lambda: says(
+                    pipeline,
+                    f"{ITINERARY_STATUS} is not running since ",
+                    f"{ITINERARY_STATUS} falls behind on {BAG_LATEST.name}: ",
+                ),
+                FALLEN_BEHIND_WITHIN,
+                "the job that falls behind to be named",
+            )
+        wait_until(lambda: findings(pipeline) == [], HEALED_WITHIN, "the end of the finding")
+
+        os.killpg(pipeline.runtime.flink.task_managers[0].pid, signal.SIGKILL)
+        wait_until(
+            lambda: says(pipeline, *(f"{name} was restarted " for name in sorted(JOB_NAMES))),
+            SAID_WITHIN,
+            "the restarts to be named",
+        )
+
+        with stopped(pipeline.monitor):
+            wait_until(
+                lambda: says(pipeline, "nothing was measured since "), SAID_WITHIN, "the silent monitor to be named"
+            )
+        with stopped(pipeline.runtime.flink.job_manager):
+            wait_until(
+                lambda: any(finding.startswith("Flink does not answer since ") for finding in findings(pipeline)),
+                SAID_WITHIN,
+                "the silent server to be named",
+            )
