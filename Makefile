@@ -9,7 +9,12 @@ PEERS  := .venv-bench/.ready
 SOURCES := apps tests
 TOOLS   := $(CURDIR)/.local/tools
 KUSTOMIZE := $(TOOLS)/kustomize-5.6.0
-export KUSTOMIZE
+# The modules of operators whose kinds the manifests use: their definitions are in them.
+OPERATORS := sigs.k8s.io/gateway-api@v1.4.1 github.com/cert-manager/cert-manager@v1.19.2 \
+	github.com/envoyproxy/gateway@v1.6.0 github.com/external-secrets/external-secrets@v0.16.2
+GO_MODULES := $(TOOLS)/modules/pkg/mod
+SCHEMAS := $(GO_MODULES)/.ready
+export KUSTOMIZE GO_MODULES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run verify clean dashboards up status open deploy down test test-fast test-cluster bench lint format lock
@@ -34,6 +39,12 @@ $(KUSTOMIZE): | $(READY)
 	@GOPATH=$(TOOLS)/go GOCACHE=$(TOOLS)/go/cache GOBIN=$(TOOLS) GOFLAGS=-modcacherw GOTOOLCHAIN=local \
 		$(BIN)/go install sigs.k8s.io/kustomize/kustomize/v5@v5.6.0 2>$(TOOLS)/kustomize.log || { cat $(TOOLS)/kustomize.log; exit 1; }
 	@mv $(TOOLS)/kustomize $@ && rm -rf $(TOOLS)/go
+
+$(SCHEMAS): Makefile | $(READY)
+	@echo "Downloading the schemas of the operators' kinds for the tests of the manifests (once) ..."
+	@mkdir -p $(TOOLS)
+	@GOPATH=$(TOOLS)/modules GOFLAGS=-modcacherw GOTOOLCHAIN=local $(BIN)/go mod download $(OPERATORS) 2>$(TOOLS)/modules.log || { cat $(TOOLS)/modules.log; exit 1; }
+	@touch $@
 
 run: $(READY) ## run the whole pipeline here, with a live board (SPEED=60: an hour a minute)
 	@$(BIN)/python -m baggage.local run --speed $(SPEED)
@@ -63,10 +74,10 @@ deploy: $(READY) ## bring what is committed into the cluster: build, load, pin, 
 down: $(READY) ## delete the cluster
 	@$(BIN)/python -m baggage.cluster down
 
-test: $(READY) $(KUSTOMIZE) lint ## all tests, with the end-to-end runs on Kafka, Flink and ClickHouse
+test: $(READY) $(KUSTOMIZE) $(SCHEMAS) lint ## all tests, with the end-to-end runs on Kafka, Flink and ClickHouse
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) $(KUSTOMIZE) ## the tests that start no server
+test-fast: $(READY) $(KUSTOMIZE) $(SCHEMAS) ## the tests that start no server
 	@$(BIN)/python -m pytest tests/unit tests/properties tests/generator tests/manifests tests/dashboards
 
 test-cluster: $(READY) ## the tests on the cluster that `make up` made

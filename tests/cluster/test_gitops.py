@@ -7,7 +7,7 @@ import re
 from baggage.cluster.commands import NAMESPACE, exists, get, kubectl
 from baggage.jobs.itinerary_status import STATE_VERSION
 from baggage.jobs.names import ITINERARY_STATUS
-from baggage.provision.schema import schema_version
+from baggage.provision.schema import migrations
 from tests.cluster.cluster import (
     FLINK,
     Clone,
@@ -47,7 +47,7 @@ def test_a_changed_dashboard_appears_in_grafana(clone: Clone) -> None:
 
     def titles() -> dict[str, str]:
         show = ("sh", "-c", f"grep -H '^  .title.:' {shown}/*.json")
-        read = kubectl("exec", "-n", NAMESPACE, "deployment/grafana", "--", *show)
+        read = kubectl("exec", "-n", NAMESPACE, "statefulset/grafana", "--", *show)
         return dict(re.findall(r"dashboards/([a-z-]+)\.json:  .title.: .(.*).,", read))
 
     names = {path.stem for path in (clone.folder / "base/grafana/dashboards").iterdir()}
@@ -61,20 +61,18 @@ def test_a_changed_dashboard_appears_in_grafana(clone: Clone) -> None:
     assert jobs() == running
 
 
-def test_a_changed_schema_reruns_the_ddl_job(clone: Clone) -> None:
-    before, version = uid_of_job("clickhouse-schema"), schema_version() + 1
-    schema = "apps/baggage/provision/schema.sql"
-    clone.edit(schema, f"-- version: {schema_version()}", f"-- version: {version}")
+def test_a_new_migration_is_applied(clone: Clone) -> None:
+    before, number = uid_of_job("clickhouse-schema"), len(migrations()) + 1
     table = "CREATE TABLE IF NOT EXISTS {database}.cluster_test (x UInt8) ENGINE = MergeTree ORDER BY x"
-    clone.append(schema, f"\n{table};\n")
+    clone.append(f"apps/baggage/provision/migrations/{number:04d}_cluster_test.sql", f"{table};\n")
     clone.commit("Add a table")
     clone.deploy()
     assert uid_of_job("clickhouse-schema") != before
     with clickhouse("owner") as client:
         assert client.command("EXISTS TABLE cluster_test") == 1
-        assert client.command(f"SELECT count() FROM schema_version WHERE version = {version}") == 1
+        assert client.command(f"SELECT count() FROM schema_migrations WHERE number = {number}") == 1
         client.command("DROP TABLE cluster_test")
-        client.command(f"DELETE FROM schema_version WHERE version = {version}")
+        client.command(f"DELETE FROM schema_migrations WHERE number = {number}")
 
 
 def test_changed_job_code_upgrades_the_jobs_through_savepoints(clone: Clone) -> None:
@@ -111,11 +109,11 @@ def test_a_job_with_another_layout_of_its_state_starts_afresh_from_the_topics(cl
 
 def test_a_manual_change_is_healed(clone: Clone) -> None:
     def theme() -> object:
-        container = get("deployment", "grafana", "-n", NAMESPACE)["spec"]["template"]["spec"]["containers"][0]
+        container = get("statefulset", "grafana", "-n", NAMESPACE)["spec"]["template"]["spec"]["containers"][0]
         return {each["name"]: each.get("value") for each in container["env"]}["GF_USERS_DEFAULT_THEME"]
 
     assert theme() == "dark"
-    kubectl("set", "env", "deployment/grafana", "-n", NAMESPACE, "GF_USERS_DEFAULT_THEME=light")
+    kubectl("set", "env", "statefulset/grafana", "-n", NAMESPACE, "GF_USERS_DEFAULT_THEME=light")
     wait_until(lambda: theme() == "dark", "Argo CD to set it back")
     wait_until_good(clone.components())
 
@@ -123,11 +121,11 @@ def test_a_manual_change_is_healed(clone: Clone) -> None:
 def test_a_deleted_component_is_pruned(clone: Clone) -> None:
     clone.git("rm", "-r", "--quiet", "overlays/dev/grafana")
     revision = clone.push("Do without Grafana")
-    wait_until(lambda: not exists("deployment", "grafana", "-n", NAMESPACE), "the end of Grafana")
+    wait_until(lambda: not exists("statefulset", "grafana", "-n", NAMESPACE), "the end of Grafana")
     wait_until(lambda: not exists("service", "grafana", "-n", NAMESPACE), "the end of its Service")
     wait_until_good(clone.components(), revision)
     clone.restore()
-    assert exists("deployment", "grafana", "-n", NAMESPACE)
+    assert exists("statefulset", "grafana", "-n", NAMESPACE)
 
 
 def test_a_bad_commit_shows_as_failed_hurts_nothing_and_a_revert_heals_it(clone: Clone) -> None:

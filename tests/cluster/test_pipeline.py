@@ -6,8 +6,9 @@ import re
 
 from baggage.cluster.commands import NAMESPACE, kubectl
 from baggage.jobs.names import JOB_NAMES
-from baggage.provision.schema import schema_version, statements
+from baggage.provision.schema import migrations, views
 from baggage.provision.topics import TOPICS
+from baggage.settings import Settings
 from tests.cluster.cluster import (
     DATABASE,
     Clone,
@@ -30,17 +31,18 @@ def test_the_topics_have_the_declared_policies() -> None:
         assert line, f"{topic.name} is not there"
         assert int(line[1]) == topic.partitions
         config = dict(pair.split("=", 1) for pair in re.split(r",(?=[a-z.]+=)", line[2]))
-        assert topic.config().items() <= config.items()
+        assert topic.config(Settings().kafka.disk_bytes).items() <= config.items()
 
 
 def test_the_schema_is_applied() -> None:
-    wanted = set(re.findall(rf"(?:TABLE|VIEW) (?:IF NOT EXISTS )?{DATABASE}\.(\w+)", "\n".join(statements(DATABASE))))
+    sql = "\n".join([*(migration.sql for migration in migrations()), views()])
+    wanted = set(re.findall(r"CREATE (?:TABLE IF NOT EXISTS|OR REPLACE VIEW) \{database\}\.(\w+)", sql))
     with clickhouse() as client:
         there = {row[0] for row in client.query(f"SHOW TABLES FROM {DATABASE}").result_rows}
-        versions = {row[0] for row in client.query("SELECT version FROM schema_version").result_rows}
+        applied = {row[0] for row in client.query("SELECT name FROM schema_migrations").result_rows}
     assert wanted
     assert wanted <= there
-    assert schema_version() in versions
+    assert applied == {migration.name for migration in migrations()}
 
 
 def test_three_jobs_run_and_complete_checkpoints() -> None:

@@ -95,9 +95,11 @@ def test_each_program_has_the_user_of_its_role(name: str, monkeypatch: pytest.Mo
         for workload, settings in settings_of(environment(name), monkeypatch).items()
         if settings.clickhouse.user != DEFAULTS.clickhouse.user
     }
-    assert used == {
+    backup = {} if name == "dev" else {"clickhouse-backup": "baggage_owner"}
+    assert used == backup | {
         "clickhouse-schema": "baggage_owner",
         "flink-jobs": "baggage_writer",
+        "monitor": "baggage_writer",
         "verify": "baggage_reader",
     }
 
@@ -125,6 +127,14 @@ def test_the_replication_of_topics_fits_the_brokers(name: str, monkeypatch: pyte
             assert int(value) == topics.replication_factor, variable
         if variable.endswith(("_MIN_ISR", "MIN_INSYNC_REPLICAS")):
             assert int(value) == topics.min_insync_replicas, variable
+
+
+@every_environment
+def test_the_topics_are_bounded_by_the_volumes_of_the_brokers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = environment(name)
+    (claim,) = find(manifests, "StatefulSet", "kafka")["spec"]["volumeClaimTemplates"]
+    size = int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi")) * 2**30
+    assert settings_of(manifests, monkeypatch)["topics"].kafka.disk_bytes == size
 
 
 def test_kafka_has_the_version_of_the_laptop_runtime() -> None:

@@ -6,12 +6,14 @@ import itertools
 import re
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from baggage.cluster import argocd, git, images, secrets
 from baggage.cluster.status import ARGOCD_URL, FLINK_URL, GRAFANA_URL
+from baggage.settings import Settings
 from tests.manifests.manifests import (
     ENVIRONMENTS,
     REPOSITORY,
@@ -36,9 +38,14 @@ def names(manifests: list[Manifest], kind: str) -> set[str]:
 def secrets_of(manifests: list[Manifest]) -> dict[str, set[str]]:
     """The Secrets that are made where this is deployed, with their keys."""
     external = [each for each in manifests if each["kind"] == "ExternalSecret"]
+    certificates = {
+        each["spec"]["secretName"]: {"tls-combined.pem"} for each in manifests if each["kind"] == "Certificate"
+    }
     if not external:
         return {name: set(keys) for name, keys in secrets.PASSWORDS.items()}
-    return {each["spec"]["target"]["name"]: {entry["secretKey"] for entry in each["spec"]["data"]} for each in external}
+    return certificates | {
+        each["spec"]["target"]["name"]: {entry["secretKey"] for entry in each["spec"]["data"]} for each in external
+    }
 
 
 @every_environment
@@ -46,13 +53,19 @@ def test_every_object_that_is_named_exists(name: str) -> None:
     manifests = environment(name)
     maps, accounts = names(manifests, "ConfigMap"), names(manifests, "ServiceAccount")
     known_secrets = secrets_of(manifests)
+    claims = {
+        f"{claim['metadata']['name']}-{each['metadata']['name']}-{number}"
+        for each in manifests
+        if each["kind"] == "StatefulSet"
+        for claim in each["spec"].get("volumeClaimTemplates", [])
+        for number in range(each["spec"]["replicas"])
+    }
     for workload in manifests:
         template = pod_template(workload)
         if template is None:
             continue
         pod = template["spec"]
         assert pod["serviceAccountName"] in accounts
-        claims = names(manifests, "PersistentVolumeClaim")
         mounted = {each["metadata"]["name"] for each in workload["spec"].get("volumeClaimTemplates", [])}
         for volume in pod.get("volumes", []):
             mounted.add(volume["name"])
@@ -60,6 +73,9 @@ def test_every_object_that_is_named_exists(name: str) -> None:
                 assert volume["configMap"]["name"] in maps
             for source in volume.get("projected", {}).get("sources", []):
                 assert source["configMap"]["name"] in maps
+            if "secret" in volume:
+                keys = {item["key"] for item in volume["secret"]["items"]}
+                assert keys <= known_secrets[volume["secret"]["secretName"]]
             if "persistentVolumeClaim" in volume:
                 assert volume["persistentVolumeClaim"]["claimName"] in claims
         for container in containers(pod):
@@ -73,15 +89,15 @@ def test_every_object_that_is_named_exists(name: str) -> None:
         if workload["kind"] == "StatefulSet":
             assert workload["spec"]["serviceName"] in names(manifests, "Service")
     for each in manifests:
-        if each["kind"] == "Ingress":
+        if each["kind"] == "HTTPRoute":
             for rule in each["spec"]["rules"]:
-                for path in rule["http"]["paths"]:
-                    backend = path["backend"]["service"]
+                for backend in rule["backendRefs"]:
                     service = find(manifests, "Service", backend["name"])
-                    ports = {port["name"] for port in service["spec"]["ports"]} | {
-                        port["port"] for port in service["spec"]["ports"]
-                    }
-                    assert set(backend["port"].values()) <= ports
+                    assert backend["port"] in {port["port"] for port in service["spec"]["ports"]}
+        if each["kind"] == "SecurityPolicy":
+            for target in each["spec"]["targetRefs"]:
+                assert find(manifests, target["kind"], target["name"])["apiVersion"].startswith(target["group"])
+            assert "client-secret" in known_secrets[each["spec"]["oidc"]["clientSecret"]["name"]]
         if each["kind"] == "RoleBinding":
             assert each["roleRef"]["name"] in names(manifests, "Role")
             assert {subject["name"] for subject in each["subjects"]} <= accounts
@@ -153,6 +169,23 @@ def test_all_services_are_watched_by_bounded_automatic_sync() -> None:
 
 
 @every_environment
+def test_no_volume_is_an_object_of_git(name: str) -> None:
+    """One that is would be deleted with the component, when that is renamed, too."""
+    manifests = environment(name)
+    assert not names(manifests, "PersistentVolumeClaim")
+    for each in manifests:
+        if each["kind"] == "StatefulSet":
+            assert "persistentVolumeClaimRetentionPolicy" not in each["spec"]
+
+
+@every_environment
+def test_stateful_sets_replace_pods_that_do_not_start(name: str) -> None:
+    for each in environment(name):
+        if each["kind"] == "StatefulSet":
+            assert each["spec"]["podManagementPolicy"] == "Parallel"
+
+
+@every_environment
 def test_jobs_are_made_again_instead_of_changed(name: str) -> None:
     for manifest in environment(name):
         if manifest["kind"] == "Job":
@@ -202,11 +235,11 @@ def test_the_laptops_ports_are_those_of_kind() -> None:
 @every_environment
 def test_grafana_knows_its_own_address(name: str) -> None:
     manifests = environment(name)
-    pod = find(manifests, "Deployment", "grafana")["spec"]["template"]["spec"]
+    pod = find(manifests, "StatefulSet", "grafana")["spec"]["template"]["spec"]
     if name == "dev":
         address = GRAFANA_URL
     else:
-        address = f"https://{find(manifests, 'Ingress', 'grafana')['spec']['rules'][0]['host']}"
+        address = f"https://{find(manifests, 'HTTPRoute', 'grafana')['spec']['hostnames'][0]}"
     assert variables(manifests, pod)["GF_SERVER_ROOT_URL"] == f"{address}/"
 
 
@@ -255,8 +288,8 @@ def test_an_image_is_named_by_all_that_is_copied_into_it(image: str) -> None:
     assert ours == set(images.SOURCES[image])
 
 
-def test_production_has_no_generator_and_dev_has_all() -> None:
-    assert set(components("dev")) == set(components("staging")) - {"secrets"}
+def test_production_has_no_generator_and_dev_has_all_but_what_needs_a_cloud() -> None:
+    assert set(components("dev")) == set(components("staging")) - {"secrets", "clickhouse-backup"}
     assert set(components("production")) == set(components("staging")) - {"generator"}
 
 
@@ -290,14 +323,14 @@ class TestShared:
 
     def test_flink_keeps_its_state_on_s3(self, name: str) -> None:
         manifests = environment(name)
-        assert not names(manifests, "PersistentVolumeClaim")
+        assert not find(manifests, "StatefulSet", "jobmanager")["spec"].get("volumeClaimTemplates")
         bucket = f"s3://baggage-{name}-flink/"
-        for workload in ("jobmanager", "taskmanager"):
-            arguments = find(manifests, "Deployment", workload)["spec"]["template"]["spec"]["containers"][0]["args"]
+        for kind, workload in (("StatefulSet", "jobmanager"), ("Deployment", "taskmanager")):
+            arguments = find(manifests, kind, workload)["spec"]["template"]["spec"]["containers"][0]["args"]
             options = dict(option.split("=", 1) for flag, option in itertools.pairwise(arguments) if flag == "-D")
             assert options["high-availability.storageDir"].startswith(bucket)
             assert options["fs.s3a.aws.credentials.provider"].endswith("WebIdentityTokenCredentialsProvider")
-        job = find(manifests, "Job", "flink-jobs")["spec"]["template"]["spec"]
+        job = find(manifests, "Deployment", "flink-jobs")["spec"]["template"]["spec"]
         assert variables(manifests, job)["BAGGAGE_FLINK__STATE_DIR"].startswith(bucket)
         for account in ("flink", "flink-jobs"):
             annotations = find(manifests, "ServiceAccount", account)["metadata"]["annotations"]
@@ -307,15 +340,51 @@ class TestShared:
         manifests = environment(name)
         replicas = find(manifests, "Deployment", "taskmanager")["spec"]["replicas"]
         assert replicas > 1
-        job = find(manifests, "Job", "flink-jobs")["spec"]["template"]["spec"]
+        job = find(manifests, "Deployment", "flink-jobs")["spec"]["template"]["spec"]
         assert int(variables(manifests, job)["BAGGAGE_FLINK__PARALLELISM"]) == replicas
 
-    def test_pages_are_behind_tls_and_the_ingress_controller(self, name: str) -> None:
+    def test_the_feeds_listener_has_one_name_everywhere(self, name: str) -> None:
         manifests = environment(name)
-        assert names(manifests, "Ingress") == {"grafana", "flink"}
+        kafka = find(manifests, "StatefulSet", "kafka")["spec"]
+        advertised = variables(manifests, kafka["template"]["spec"])["KAFKA_ADVERTISED_LISTENERS"]
+        domain = re.findall(r"EXTERNAL://\$\(POD_NAME\)\.(\S+):9094", advertised)[0]
+        hosts = [f"kafka.{domain}", *(f"kafka-{number}.{domain}" for number in range(kafka["replicas"]))]
+        assert find(manifests, "Certificate", "kafka-external")["spec"]["dnsNames"] == hosts
+        services = [each for each in manifests if each["kind"] == "Service" and "external" in each["metadata"]["name"]]
+        assert [
+            each["metadata"]["annotations"]["external-dns.alpha.kubernetes.io/hostname"] for each in services
+        ] == hosts
+        for volume in kafka["template"]["spec"]["volumes"]:
+            if "secret" in volume:
+                assert (
+                    volume["secret"]["secretName"]
+                    == find(manifests, "Certificate", "kafka-external")["spec"]["secretName"]
+                )
+
+    def test_prometheus_is_led_to_ports_that_are_measured(self, name: str) -> None:
+        manifests = environment(name)
+        found = {}
+        for each in manifests:
+            template = pod_template(each)
+            annotations = template["metadata"].get("annotations", {}) if template else {}
+            if annotations.get("prometheus.io/scrape") == "true":
+                found[each["metadata"]["name"]] = int(annotations["prometheus.io/port"])
+        config = yaml.safe_load((REPOSITORY / "base/flink/config.yaml").read_text())
+        flink = int(config["metrics.reporter.prom.port"])
+        assert found == {"jobmanager": flink, "taskmanager": flink, "monitor": Settings().monitor.port}
+        for workload, port in (("flink", flink), ("monitor", Settings().monitor.port)):
+            (rule,) = find(manifests, "NetworkPolicy", f"{workload}-metrics")["spec"]["ingress"]
+            assert rule["ports"] == [{"port": port}]
+
+    def test_pages_are_behind_the_gateway_and_a_login(self, name: str) -> None:
+        manifests = environment(name)
+        assert names(manifests, "HTTPRoute") == {"grafana", "flink"}
+        login = find(manifests, "SecurityPolicy", "flink")["spec"]
+        (host,) = find(manifests, "HTTPRoute", "flink")["spec"]["hostnames"]
+        assert urlsplit(login["oidc"]["redirectURL"]).hostname == host
         for page in ("grafana", "flink"):
-            ingress = find(manifests, "Ingress", page)["spec"]
-            assert [rule["host"] for rule in ingress["rules"]] == ingress["tls"][0]["hosts"]
+            (parent,) = find(manifests, "HTTPRoute", page)["spec"]["parentRefs"]
+            assert parent["sectionName"] == "https"
             for entry in find(manifests, "NetworkPolicy", page)["spec"]["ingress"]:
                 assert entry["from"]
         assert not any(each["kind"] == "Service" and each["spec"].get("type") == "NodePort" for each in manifests)
@@ -324,11 +393,16 @@ class TestShared:
         manifests = environment(name)
         assert not names(manifests, "Secret")
         as_in_dev = {secret: set(keys) for secret, keys in secrets.PASSWORDS.items()}
-        assert secrets_of(manifests) == as_in_dev | {"grafana-smtp": {"password"}}
+        assert secrets_of(manifests) == as_in_dev | {
+            "grafana-smtp": {"password"},
+            "kafka-feeds": {"password"},
+            "flink-login": {"client-secret"},
+            "kafka-external-tls": {"tls-combined.pem"},
+        }
 
     def test_alerts_leave_by_mail_to_somebody(self, name: str) -> None:
         manifests = environment(name)
-        grafana = find(manifests, "Deployment", "grafana")["spec"]["template"]
+        grafana = find(manifests, "StatefulSet", "grafana")["spec"]["template"]
         given = variables(manifests, grafana["spec"])
         assert given["GF_SMTP_ENABLED"] == "true"
         assert all("@" in given[variable] for variable in ("OPERATIONS_EMAIL", "PLATFORM_EMAIL"))

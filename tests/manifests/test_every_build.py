@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
+from tests.manifests import custom_resources
 from tests.manifests.manifests import (
     REPOSITORY,
     Manifest,
     build,
     containers,
+    environment,
     kustomizations,
     pod_template,
 )
 
 KUBERNETES = "1.32"
-# Types that come with operators have no schema here; Argo CD and its operator check them.
-_CUSTOM_GROUPS = ("argoproj.io/", "external-secrets.io/")
+# Argo CD checks its own kinds, before anything else.
+_ARGO_CD = "argoproj.io/"
 _SERVERS = ("Deployment", "StatefulSet")
 
 every_build = pytest.mark.parametrize("folder", kustomizations())
@@ -36,8 +41,33 @@ def test_it_is_not_empty(folder: str) -> None:
 @every_build
 def test_it_is_valid(folder: str) -> None:
     for manifest in build(folder):
-        if not manifest["apiVersion"].startswith(_CUSTOM_GROUPS):
+        if manifest["apiVersion"].partition("/")[0] in custom_resources.DEFINITIONS:
+            custom_resources.validate(manifest)
+        elif not manifest["apiVersion"].startswith(_ARGO_CD):
             kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("HTTPRoute", ("rules", 0, "backendRefs", 0, "port"), 0),
+        ("HTTPRoute", ("hostname",), "flink.example.com"),
+        ("SecurityPolicy", ("oidc", "clientID"), None),
+        ("Certificate", ("issuerRef", "names"), "x"),
+        ("ExternalSecret", ("target", "creationPolicy"), "Sometimes"),
+    ],
+)
+def test_the_schemas_of_operators_refuse_what_these_would(
+    kind: str, path: tuple[str | int, ...], value: object
+) -> None:
+    manifest = copy.deepcopy(next(each for each in environment("staging") if each["kind"] == kind))
+    custom_resources.validate(manifest)
+    place = manifest["spec"]
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        custom_resources.validate(manifest)
 
 
 @every_build
@@ -85,8 +115,8 @@ def test_what_serves_has_probes(folder: str) -> None:
                 where = f"{workload['metadata']['name']}/{container['name']}"
                 assert {"readinessProbe", "livenessProbe"} <= container.keys(), where
                 alive = container["livenessProbe"]
-                # What is only slow is not dead.
-                assert "tcpSocket" in alive, where
+                # What is only slow is not dead; an exec asks for the port, and whether a Secret has changed.
+                assert "tcpSocket" in alive or "secrets" in alive["exec"]["command"][-1], where
                 assert alive["periodSeconds"] * alive["failureThreshold"] >= 120, where
 
 
@@ -110,6 +140,8 @@ def test_selectors_find_their_pods_and_no_others(folder: str) -> None:
             assert matching == [manifest["metadata"]["name"]]
         elif manifest["kind"] in ("Service", "PodDisruptionBudget"):
             selector = spec["selector"] if manifest["kind"] == "Service" else spec["selector"]["matchLabels"]
+            # The one label that Kubernetes gives to each pod of a StatefulSet.
+            selector = {name: value for name, value in selector.items() if name != "apps.kubernetes.io/pod-index"}
             matching = [name for name, found in labels.items() if selector.items() <= found.items()]
             assert len(matching) == 1 or folder == "argocd/install", f"{manifest['metadata']['name']}: {matching}"
 
