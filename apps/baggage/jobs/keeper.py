@@ -7,11 +7,13 @@ file of the password only; each submission is a process of its own, since its JV
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -115,7 +117,15 @@ def _run_submit(stop: threading.Event) -> bool:
     while submission.poll() is None:
         if stop.wait(0.2):
             submission.terminate()
+    _reap()
     return submission.returncode == 0
+
+
+def _reap() -> None:
+    """Take leave of the ended: the first process of a container inherits the JVMs of its submissions."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def main() -> None:

@@ -59,6 +59,8 @@ def submit_all(settings: Settings) -> dict[str, str]:
     versions = {name: job_version(settings, job.state_version) for name, job in JOBS.items()}
     _wait_for_flink(rest)
     submitted, snapshots = {}, {}
+    # Before the look at what runs: who starts a job in between is seen, and who does later has known the same jobs.
+    known = {name: rest.known_job_ids(name) for name in JOBS}
     running = {job.name: job for job in rest.live_jobs()}
     for name, version in versions.items():
         job = running.get(name)
@@ -74,7 +76,7 @@ def submit_all(settings: Settings) -> dict[str, str]:
             _TASK_MANAGER_TIMEOUT,
         )
     for name, snapshot in snapshots.items():
-        job_id = _unique_id(name, snapshot, rest.known_job_ids(name))
+        job_id = _unique_id(name, snapshot, known[name])
         options = job_configuration(name, job_id, snapshot, versions[name], settings)
         submitted[name] = start(JOBS[name].build, options, settings)
         logger.info("job is submitted", job=name, version=versions[name], job_id=job_id, restored_from=snapshot)
