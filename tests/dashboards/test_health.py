@@ -112,13 +112,13 @@ def test_three_minutes_without_a_checkpoint(age: int, late: bool, tables: Tables
     [(0, 1000, False), (0, 1001, True), (5000, 5000, False), (5000, 5001, True), (9000, 5000, False)],
 )
 def test_a_lag_whose_least_is_above_its_most_of_before(before: int, now: int, grows: bool, tables: Tables) -> None:
-    saw_tooth = {361: 90_000, 360: before, 300: 0, 239: 90_000, 75: 0, 74: now + 30_000, 30: now, 0: now + 9}
+    saw_tooth = {481: 90_000, 480: before, 300: 0, 299: 90_000, 180: 0, 179: now + 30_000, 30: now, 0: now + 9}
     seed(tables, Measure.LAG, TOPIC, saw_tooth)
     assert fires(tables, "baggage-lag-grows") == ({"BagLatest baggage.events.v1": now + 9} if grows else {})
 
 
 def test_a_lag_of_a_job_that_has_just_started_is_no_growth(tables: Tables) -> None:
-    seed(tables, Measure.LAG, TOPIC, {200: 5000, 100: 60_000, 0: 90_000})
+    seed(tables, Measure.LAG, TOPIC, {290: 5000, 100: 60_000, 0: 90_000})
     assert fires(tables, "baggage-lag-grows") == {}
 
 

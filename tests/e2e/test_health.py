@@ -23,7 +23,7 @@ from tests.e2e.conftest import Pipeline, SettingsAt, running, wait_until
 HEALED_WITHIN = 120
 #: A bound of a minute, an interval of measurements, and what a slow machine adds.
 SAID_WITHIN = 120
-#: A lag is compared with that of five minutes before.
+#: A lag that lasts for three minutes is compared with that of before.
 FALLEN_BEHIND_WITHIN = 360
 #: Records; in the view pipeline_findings.
 ALLOWED_LAG = 1000

@@ -100,9 +100,9 @@ WITH
             max(ts) AS last,
             greatest(maxIf(ts, value > 0), min(ts)) AS since,
             argMinIf(value, ts, ts > at - INTERVAL 10 MINUTE) AS ten_minutes_ago,
-            minIf(value, ts > at - INTERVAL 75 SECOND) AS least_now,
-            countIf(ts BETWEEN at - INTERVAL 6 MINUTE AND at - INTERVAL 4 MINUTE) AS measured_before,
-            maxIf(value, ts BETWEEN at - INTERVAL 6 MINUTE AND at - INTERVAL 4 MINUTE) AS most_before
+            minIf(value, ts > at - INTERVAL 3 MINUTE) AS least_now,
+            countIf(ts BETWEEN at - INTERVAL 8 MINUTE AND at - INTERVAL 5 MINUTE) AS measured_before,
+            maxIf(value, ts BETWEEN at - INTERVAL 8 MINUTE AND at - INTERVAL 5 MINUTE) AS most_before
         FROM {database}.pipeline_health
         WHERE ts > at - INTERVAL 1 HOUR AND ts <= at
         GROUP BY measure, labels
@@ -147,7 +147,8 @@ SELECT
     newest AS value,
     format('{} falls behind on {}: {} records to read, and more each minute', labels['flink_job'], labels['topic'], toString(value))
 FROM measured
--- A lag is as of a checkpoint, so it swings between two of them: it grows where its least is above its most of before.
+-- A lag is as of a checkpoint, so it swings between two of them: it grows where its least is above its most of before. Three
+-- minutes are longer than an upgrade.
 WHERE measure = 'lag_records' AND least_now > 1000 AND measured_before > 0 AND least_now > most_before
 UNION ALL
 SELECT
