@@ -133,10 +133,11 @@ def test_a_topic_is_bounded_by_the_disk(clone: Clone) -> None:
     wait_until_good(clone.components(), clone.push("Say that the disk is small"))
     bound = TRUTH.disk_share * _SMALL_DISK if TRUTH.disk_share else 0
     flood = (
-        *("/opt/kafka/bin/kafka-producer-perf-test.sh", "--topic", TRUTH.name, "--num-records", "100000"),
-        *("--record-size", "1000", "--throughput", "-1", "--producer-props", "bootstrap.servers=localhost:9092"),
+        "from confluent_kafka import Producer; p = Producer({'bootstrap.servers': 'kafka:9092'})\n"
+        f"for n in range(100_000): p.produce('{TRUTH.name}', bytes(1000)); p.poll(0) if n % 1000 else p.flush()\n"
+        "p.flush()"
     )
-    kubectl("exec", "-n", NAMESPACE, "kafka-0", "--", *flood)
+    kubectl("exec", "-n", NAMESPACE, "deployment/generator", "--", "python", "-c", flood)
 
     def size() -> float:
         query = "SELECT argMax(value, ts) FROM pipeline_health WHERE measure = 'topic_bytes' AND labels['topic'] = '{}'"

@@ -100,6 +100,12 @@ def test_restarts_of_ten_minutes_count_and_a_new_submission_is_none(
     assert says(tables) == ([sentence] if restarts else [])
 
 
+def test_a_restart_for_a_rollout_is_no_fault(tables: Tables) -> None:
+    why = "org.apache.flink.util.FlinkExpectedException: The TaskExecutor is shutting down."
+    seed(tables, Measure.JOB_RESTARTS, JOB, {599: 0, 0: 1}, why)
+    assert fires(tables, "baggage-job-restarts") == {}
+
+
 @pytest.mark.parametrize(("age", "late"), [(180, False), (181, True)])
 def test_three_minutes_without_a_checkpoint(age: int, late: bool, tables: Tables) -> None:
     seed(tables, Measure.CHECKPOINT_AGE, JOB, {30: age - 30, 0: age})
