@@ -16,6 +16,7 @@ from baggage.domain.records import Record
 from baggage.local import clickhouse_server
 from baggage.provision.schema import apply_schema
 from baggage.settings import ClickHouseSettings
+from tests.servers import clickhouse
 
 _BATCH = 50_000
 
@@ -66,9 +67,7 @@ class Tables:
 @contextmanager
 def engine(directory: Path, port: int) -> Iterator[Callable[[str], Tables]]:
     """A running engine with its data in a directory: makes databases with the schema."""
-    server = clickhouse_server.process(directory / "data", directory, port)
-
-    with ExitStack() as opened:
+    with clickhouse(directory, port), ExitStack() as opened:
 
         def make(name: str) -> Tables:
             apply_schema(ClickHouseSettings(port=port, database=name))
@@ -78,7 +77,4 @@ def engine(directory: Path, port: int) -> Iterator[Callable[[str], Tables]]:
             opened.callback(client.close)
             return Tables(client)
 
-        server.start()
-        opened.callback(server.stop)
-        server.wait_until(lambda: clickhouse_server.answers_ping(port), 60)
         yield make

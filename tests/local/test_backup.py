@@ -10,48 +10,42 @@ from pathlib import Path
 import boto3
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from baggage.backup.s3 import BackupError, create, restore
-from baggage.local import clickhouse_server
 from baggage.provision.schema import apply_schema, connect
 from baggage.settings import BackupSettings, ClickHouseSettings, Settings
+from tests import servers
 
-S3, BUCKET = 18624, "baggage-backups"
+BUCKET = "baggage-backups"
 AT = datetime(2026, 1, 4, 2, 30, tzinfo=UTC)
 KPI = '{"ts": "2099-01-04T10:00:00Z", "flight_id": "BR025|2026-01-04|LHR->AMS", "expected_bags": 3, "missing": 1}'
-BACKUP = BackupSettings(
-    url=f"http://127.0.0.1:{S3}/{BUCKET}/clickhouse", access_key="key", secret_key=SecretStr("it's \\ secret")
-)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _s3() -> Iterator[None]:
-    server = ThreadedMotoServer("127.0.0.1", S3, verbose=False)
-    server.start()
-    boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{S3}",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
-    ).create_bucket(Bucket=BUCKET)
-    yield
-    server.stop()
+@pytest.fixture(scope="module")
+def backup() -> Iterator[BackupSettings]:
+    """A place for backups."""
+    with servers.s3() as address:
+        boto3.client(
+            "s3",
+            endpoint_url=address,
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+        ).create_bucket(Bucket=BUCKET)
+        yield BackupSettings(
+            url=f"{address}/{BUCKET}/clickhouse", access_key="key", secret_key=SecretStr("it's \\ secret")
+        )
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Callable[[str, int], Settings]]:
+def server(tmp_path: Path, backup: BackupSettings) -> Iterator[Callable[[str, int], Settings]]:
     """Starts a server with a data directory and a port."""
     with ExitStack() as running:
 
         def start(name: str, port: int) -> Settings:
-            process = clickhouse_server.process(tmp_path / name, tmp_path / "logs", port)
-            process.start()
-            running.callback(process.stop)
-            process.wait_until(lambda: clickhouse_server.answers_ping(port), 60)
-            return Settings(clickhouse=ClickHouseSettings(port=port, compress=False), backup=BACKUP)
+            running.enter_context(servers.clickhouse(tmp_path / name, port))
+            return Settings(clickhouse=ClickHouseSettings(port=port, compress=False), backup=backup)
 
         yield start
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from baggage.local import clickhouse_server
 from baggage.provision import schema
 from baggage.provision.schema import Migration, SchemaError, apply_schema, connect, migrations, statements
 from baggage.settings import ClickHouseSettings
+from tests.servers import clickhouse
 
 PORT = 18523
 ALL = migrations()
@@ -21,15 +20,11 @@ COLUMNS = "SELECT table, name, type, default_kind, default_expression FROM syste
 
 @pytest.fixture(scope="module", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    directory: Path = tmp_path_factory.mktemp("clickhouse")
-    process = clickhouse_server.process(directory / "data", directory, PORT)
-    process.start()
-    try:
-        process.wait_until(lambda: clickhouse_server.answers_ping(PORT), 60)
-        with connect(ClickHouseSettings(port=PORT)) as client:
-            yield client
-    finally:
-        process.stop()
+    with (
+        clickhouse(tmp_path_factory.mktemp("clickhouse"), PORT),
+        connect(ClickHouseSettings(port=PORT)) as client,
+    ):
+        yield client
 
 
 @pytest.fixture

