@@ -153,12 +153,6 @@ def clickhouse(user: str = "reader") -> Iterator[Client]:
         forward.wait()
 
 
-def findings() -> list[str]:
-    """What the monitor finds wrong. Raises ClusterError if it cannot be asked."""
-    asked = ("exec", "-n", NAMESPACE, "deployment/monitor", "--", "python", "-m", "baggage.monitor", "status")
-    return kubectl(*asked).splitlines()
-
-
 def verify(name: str) -> str:
     """Run the verification in the cluster; it must find no difference. Returns its last line."""
     kubectl("delete", "job", name, "-n", NAMESPACE, "--ignore-not-found")

@@ -11,13 +11,13 @@ import pytest
 
 from baggage.cluster.commands import CLUSTER, NAMESPACE, call, get, kubectl
 from baggage.cluster.images import PINS, pinned
+from baggage.cluster.status import findings
 from baggage.jobs.names import JOB_NAMES
 from baggage.provision.topics import TRUTH
 from tests.cluster.cluster import (
     FLINK,
     Clone,
     clickhouse,
-    findings,
     jobs,
     pods_of,
     verify,

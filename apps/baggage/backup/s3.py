@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from clickhouse_connect.driver.binding import format_str
 from clickhouse_connect.driver.client import Client
 
 from baggage.provision.schema import apply_schema, connect
@@ -56,5 +57,4 @@ def _place(settings: Settings, name: str) -> str:
     given = [f"{backup.url.rstrip('/')}/{name}"]
     if backup.access_key:
         given += [backup.access_key, backup.secret_key.get_secret_value()]
-    quoted = ["'{}'".format(text.replace("\\", "\\\\").replace("'", "\\'")) for text in given]
-    return f"S3({', '.join(quoted)})"
+    return f"S3({', '.join(map(format_str, given))})"

@@ -38,13 +38,13 @@ def status() -> bool:
     except FlinkError as error:
         lines = [str(error)]
     console.print(f"jobs: {', '.join(lines) or 'none'}")
-    findings = _findings()
-    for finding in findings:
+    wrong = findings()
+    for finding in wrong:
         console.print(f"wrong: {finding}", style="red", markup=False, soft_wrap=True)
-    return bool(applications) and not findings and all(application.good for application in applications)
+    return bool(applications) and not wrong and all(application.good for application in applications)
 
 
-def _findings() -> list[str]:
+def findings() -> list[str]:
     """What the monitor finds wrong, or that it cannot be asked."""
     try:
         return kubectl("exec", "-n", NAMESPACE, "deployment/monitor", "--", *_FINDINGS).splitlines()

@@ -78,15 +78,16 @@ def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Ite
         environment = runtime.environment()
         variables = json.dumps(settings.environment(), indent=1)
         (settings.local.state_dir.resolve() / ENVIRONMENT_FILE).write_text(variables + "\n")
-        logs = settings.local.state_dir.resolve() / "logs"
-        command = [sys.executable, "-m", "baggage.generator"]
-        generator = Process("Generator", command, logs / "generator.log", environment, restart=True)
-        command = [sys.executable, "-m", "baggage.monitor"]
-        monitor = Process("Monitor", command, logs / "monitor.log", environment, restart=True)
         ready = settings.local.state_dir.resolve() / "jobs-run"
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "baggage.jobs.keeper", str(ready)]
-        keeper = Process("Jobs", command, logs / "jobs.log", environment)
+
+        def program(name: str, *module: str, restart: bool) -> Process:
+            log = settings.local.state_dir.resolve() / "logs" / f"{name.lower()}.log"
+            return Process(name, [sys.executable, "-m", *module], log, environment, restart=restart)
+
+        generator = program("Generator", "baggage.generator", restart=True)
+        monitor = program("Monitor", "baggage.monitor", restart=True)
+        keeper = program("Jobs", "baggage.jobs.keeper", str(ready), restart=False)
         for process in (generator, monitor, keeper):
             process.start()
         try:

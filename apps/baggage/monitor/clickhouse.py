@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from clickhouse_connect.driver.client import Client
 
@@ -28,13 +27,9 @@ def samples(client: Client, database: str, clock: Clock) -> Iterator[Sample]:
         yield Sample(Measure.TABLE_PARTS, parts, {"table": table})
         yield Sample(Measure.TABLE_SIZE, size, {"table": table})
     for table, column in client.query(_TIME_COLUMNS, parameters).result_rows:
-        newest = client.query(f"SELECT maxOrNull({column}) FROM {database}.{table}").result_rows[0][0]
+        newest = client.query(f"SELECT toUnixTimestamp(maxOrNull({column})) FROM {database}.{table}").result_rows[0][0]
         if newest is not None:
-            age = (clock.now() - _utc(newest)).total_seconds()
+            age = clock.now().timestamp() - newest
             yield Sample(Measure.NEWEST_ROW_AGE, max(age, 0), {"table": table})
     for disk, used in client.query(_DISKS).result_rows:
         yield Sample(Measure.DISK_USED, used, {"component": Component.CLICKHOUSE.value, "disk": disk})
-
-
-def _utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -10,10 +10,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
 from baggage.jobs.names import JOB_NAMES
-from baggage.monitor.samples import Component, Measure, Sample
+from baggage.monitor.samples import TIMEOUT, Component, Measure, Sample
 from baggage.settings import KafkaSettings
-
-_TIMEOUT = 5
 
 
 def samples(settings: KafkaSettings) -> Iterator[Sample]:
@@ -25,13 +23,13 @@ def samples(settings: KafkaSettings) -> Iterator[Sample]:
 def _lags(admin: AdminClient) -> Iterator[Sample]:
     groups = [admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)]) for name in JOB_NAMES]
     committed = {
-        name: [read for read in group[name].result(_TIMEOUT).topic_partitions if read.offset >= 0]
+        name: [read for read in group[name].result(TIMEOUT).topic_partitions if read.offset >= 0]
         for name, group in zip(JOB_NAMES, groups, strict=True)
     }
     every = {TopicPartition(read.topic, read.partition) for reads in committed.values() for read in reads}
     latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     ends = admin.list_offsets(dict.fromkeys(every, latest)) if every else {}
-    end = {(partition.topic, partition.partition): ends[partition].result(_TIMEOUT).offset for partition in ends}
+    end = {(partition.topic, partition.partition): ends[partition].result(TIMEOUT).offset for partition in ends}
     for name, reads in committed.items():
         lags: dict[str, int] = defaultdict(int)
         for read in reads:
@@ -43,7 +41,7 @@ def _lags(admin: AdminClient) -> Iterator[Sample]:
 def _disks(settings: KafkaSettings) -> Iterator[Sample]:
     """Of confluent-kafka's admin client has no request for this; that of kafka-python has."""
     admin = kafka.KafkaAdminClient(
-        bootstrap_servers=settings.bootstrap_servers.split(","), request_timeout_ms=_TIMEOUT * 1000
+        bootstrap_servers=settings.bootstrap_servers.split(","), request_timeout_ms=int(TIMEOUT * 1000)
     )
     try:
         brokers = admin.describe_log_dirs()

@@ -11,11 +11,10 @@ from kafka.errors import KafkaError
 
 from baggage.jobs.rest import FlinkError, FlinkRest
 from baggage.monitor import clickhouse, flink, kafka
-from baggage.monitor.samples import INTERVAL, Component, Measure, Sample
+from baggage.monitor.samples import TIMEOUT, Component, Measure, Sample
 from baggage.provision.schema import connect
 from baggage.settings import Settings
 
-_TIMEOUT = INTERVAL.total_seconds() / 3
 _REFUSALS = (FlinkError, KafkaException, KafkaError, ClickHouseError, OSError, TimeoutError)
 
 
@@ -23,7 +22,7 @@ def measure(settings: Settings) -> list[Sample]:
     """All samples of this moment; within about the interval, whatever does not answer."""
     with ThreadPoolExecutor(len(Component)) as pool:
         asked = [
-            pool.submit(_ask, Component.FLINK, lambda: flink.samples(FlinkRest(settings.flink.rest_url, _TIMEOUT))),
+            pool.submit(_ask, Component.FLINK, lambda: flink.samples(FlinkRest(settings.flink.rest_url, TIMEOUT))),
             pool.submit(_ask, Component.KAFKA, lambda: kafka.samples(settings.kafka)),
             pool.submit(_ask, Component.CLICKHOUSE, lambda: _of_clickhouse(settings)),
         ]
@@ -41,5 +40,5 @@ def _ask(component: Component, ask: Callable[[], Iterable[Sample]]) -> list[Samp
 
 
 def _of_clickhouse(settings: Settings) -> list[Sample]:
-    with connect(settings.clickhouse, timeout=_TIMEOUT) as client:
+    with connect(settings.clickhouse, timeout=TIMEOUT) as client:
         return list(clickhouse.samples(client, settings.clickhouse.database, settings.clock.clock()))

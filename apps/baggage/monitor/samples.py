@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
 #: How often everything is measured.
 INTERVAL = timedelta(seconds=15)
+#: Seconds; so long a component is waited for.
+TIMEOUT = INTERVAL.total_seconds() / 3
 
 
 class Component(StrEnum):
@@ -58,5 +60,5 @@ class Sample:
 
     measure: Measure
     value: float
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str]
     note: str = ""
