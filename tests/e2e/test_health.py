@@ -43,10 +43,19 @@ def findings(pipeline: Pipeline) -> list[str]:
         return table.findings(client, pipeline.settings.clickhouse.database)
 
 
-def says(pipeline: Pipeline, *starts: str) -> bool:
-    """Whether these are the findings, in order, by how they start."""
-    found = findings(pipeline)
-    return len(found) == len(starts) and all(map(str.startswith, found, starts))
+def wait_for_findings(pipeline: Pipeline, *starts: str, timeout: float) -> list[str]:
+    """Wait until these are the findings, in order, by how they start, and return them."""
+    found: list[str] = []
+
+    def found_them() -> bool:
+        found[:] = findings(pipeline)
+        return len(found) == len(starts) and all(map(str.startswith, found, starts))
+
+    try:
+        wait_until(found_them, timeout)
+    except AssertionError as late:
+        raise AssertionError(f"within {timeout} s: expected {starts}, found {found}") from late
+    return found
 
 
 def all_run(flink: FlinkRest) -> bool:
@@ -64,10 +73,15 @@ def stopped(process: Process) -> Iterator[None]:
         os.killpg(process.pid, signal.SIGCONT)
 
 
+MOST_UNREAD = "SELECT max(value) FROM {database}.pipeline_health WHERE measure = 'lag_records'"
+
+
 def flood(pipeline: Pipeline) -> None:
-    """Write more records for a job to read than it is allowed to leave unread."""
+    """Write more records for a job to read than it is allowed to leave unread, and than it had to read at its start."""
+    ((most_unread,),) = pipeline.query(MOST_UNREAD)
+    assert isinstance(most_unread, float)
     producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
-    for number in range(2 * ALLOWED_LAG):
+    for number in range(2 * ALLOWED_LAG + int(most_unread)):
         producer.produce(BAG_LATEST.name, None, f"gone{number}")
     producer.flush()
 
@@ -91,35 +105,20 @@ def test_what_is_ill_says_so_and_heals(settings_at: SettingsAt, monkeypatch: pyt
         with stopped(pipeline.keeper):
             (itinerary_status,) = (job for job in flink.live_jobs() if job.name == ITINERARY_STATUS)
             flink.cancel(itinerary_status)
-            wait_until(
-                lambda: says(pipeline, f"{ITINERARY_STATUS} is not running since "),
-                SAID_WITHIN,
-                "the job that is down to be named",
-            )
-            assert findings(pipeline)[0].endswith(": CANCELED")
+            down = f"{ITINERARY_STATUS} is not running since "
+            (said,) = wait_for_findings(pipeline, down, timeout=SAID_WITHIN)
+            assert said.endswith(": CANCELED")
             flood(pipeline)
-            wait_until(
-                lambda: says(
-                    pipeline,
-                    f"{ITINERARY_STATUS} is not running since ",
-                    f"{ITINERARY_STATUS} falls behind on {BAG_LATEST.name}: ",
-                ),
-                FALLEN_BEHIND_WITHIN,
-                "the job that falls behind to be named",
-            )
-        wait_until(lambda: findings(pipeline) == [], HEALED_WITHIN, "the end of the finding")
+            behind = f"{ITINERARY_STATUS} falls behind on {BAG_LATEST.name}: "
+            wait_for_findings(pipeline, down, behind, timeout=FALLEN_BEHIND_WITHIN)
+        wait_for_findings(pipeline, timeout=HEALED_WITHIN)
 
         os.killpg(pipeline.runtime.flink.task_managers[0].pid, signal.SIGKILL)
-        wait_until(
-            lambda: says(pipeline, *(f"{name} was restarted " for name in sorted(JOB_NAMES))),
-            SAID_WITHIN,
-            "the restarts to be named",
-        )
+        restarts = (f"{name} was restarted " for name in sorted(JOB_NAMES))
+        wait_for_findings(pipeline, *restarts, timeout=SAID_WITHIN)
 
         with stopped(pipeline.monitor):
-            wait_until(
-                lambda: says(pipeline, "nothing was measured since "), SAID_WITHIN, "the silent monitor to be named"
-            )
+            wait_for_findings(pipeline, "nothing was measured since ", timeout=SAID_WITHIN)
         with stopped(pipeline.runtime.flink.job_manager):
             wait_until(
                 lambda: any(finding.startswith("Flink does not answer since ") for finding in findings(pipeline)),

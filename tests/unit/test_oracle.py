@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,7 +37,7 @@ from baggage.verify.compare import Comparison, alerts_that_follow, compare
 from baggage.verify.oracle import Oracle
 from baggage.verify.outputs import Outputs
 from baggage.verify.rejections import Rejections
-from baggage.verify.timeline import PROCESSING, Ticks, Unjustified, feed, unjustified
+from baggage.verify.timeline import PROCESSING, Tick, Ticks, Unjustified, feed, unjustified
 from baggage.verify.topics import RawRecord
 from tests.builders import (
     BAG,
@@ -110,7 +110,7 @@ def topics() -> Topics:
 
 
 class Tables:
-    """ClickHouse, as the rows that a query of a table or view returns; `ticks` for that of the freshness by tick."""
+    """ClickHouse, as the rows that a query of a table or view returns; `ticks` for that of the ticks."""
 
     def __init__(self, **rows: list[tuple[Any, ...]]) -> None:
         self._rows = rows
@@ -118,7 +118,7 @@ class Tables:
     def __call__(self, query: str) -> list[tuple[Any, ...]]:
         table = re.search(r"\{database\}\.(\w+)", query)
         assert table
-        return self._rows.get("ticks" if "freshness_sec) " in query else table[1], [])
+        return self._rows.get("ticks" if "GROUP BY ts" in query else table[1], [])
 
 
 def differences(comparison: Comparison, table: str) -> list[str]:
@@ -217,7 +217,7 @@ def test_a_cancelled_flight_gets_no_more_rows(topics: Topics, is_tombstone: bool
 
     def differing(row_at: datetime, freshness: int) -> list[str]:
         row = kpi_row(INBOUND_FLIGHT, StageCounts(), row_at)
-        ticks = [(EARLY + n * KPI_INTERVAL, freshness + 10 * n, freshness + 10 * n) for n in range(-6, 60)]
+        ticks = [(EARLY + n * KPI_INTERVAL, freshness + 10 * n, freshness + 10 * n, EARLY) for n in range(-6, 60)]
         tables = Tables(flight_current=[row], ticks=ticks)
         return differences(compare(tables, topics.oracle, topics.outputs, EARLY), "flight_kpis (cancelled)")
 
@@ -401,12 +401,17 @@ def kpi_at(now: datetime, loaded: int) -> FlightKpi:
 
 
 def alerts_differing(
-    kpis: Iterable[FlightKpi], raised: Iterable[Alert], withheld: Iterable[Alert] = (), table: str = "alerts (topic)"
+    kpis: Collection[FlightKpi],
+    raised: Collection[Alert],
+    withheld: Iterable[Alert] = (),
+    table: str = "alerts (topic)",
 ) -> list[str]:
     topics = Topics()
     for alert in raised:
         topics.append(ALERTS, alert)
+    times = {one.ts for one in kpis} | {one.now for one in raised}
     tables = Tables(
+        ticks=[(tick, 0, 0, tick) for time in times for tick in (time, time + KPI_INTERVAL)],
         flight_kpis=[msgspec.structs.astuple(kpi) for kpi in kpis],
         withheld_alerts=[(alert.alert_id,) for alert in withheld],
         alert_current=[(alert.alert_id, alert.flight_id, alert.rule_id.value) for alert in raised],
@@ -431,18 +436,29 @@ def test_an_alert_is_on_the_topic_exactly_if_it_follows_from_a_row_or_is_withhel
 
 def test_after_a_restart_a_row_may_say_less_than_an_alert_that_was_raised_before_it() -> None:
     made_up, before = kpi_at(CUTOFF + 10 * SECOND, loaded=0), evaluate(kpi_at(CUTOFF + 10 * SECOND, loaded=1))
-    for made_up_ticks, differing in (({made_up.ts}, 0), (set[datetime](), 2)):
-        expected, found = alerts_that_follow([made_up], set(), before, made_up_ticks.__contains__)
-        assert sum(expected[key] != found.get(key) for key in expected) == differing
+    for disturbed, differing in (({made_up.ts}, 0), (set[datetime](), 2)):
+        for rows in ([made_up], []):
+            expected, found = alerts_that_follow(rows, set(), before, disturbed.__contains__)
+            assert sum(expected[key] != found.get(key) for key in expected) == differing
 
 
-def test_a_tick_is_made_up_for_if_its_rows_are_staler_than_the_events_before_it(topics: Topics) -> None:
-    topics.event(E.LOADED_ON_AIRCRAFT, EARLY)
-    (seen,) = topics.oracle.seen[BAG]
-    tick = seen.appended + MINUTE
-    for freshness, is_made_up_for in (((60, 62), False), ((60, 63), False), ((60, 64), True), ((300, 300), True)):
-        assert feed(topics.oracle, {tick: freshness}).is_made_up_for(tick) is is_made_up_for
-    assert not feed(topics.oracle, {}).is_made_up_for(tick), "without a row there is none that is late"
+def test_of_a_row_that_was_made_twice_only_what_both_raise_must_be_on_the_topic() -> None:
+    before, made_up = kpi_at(CUTOFF + 10 * SECOND, loaded=1), kpi_at(CUTOFF + 10 * SECOND, loaded=2)
+    assert not alerts_differing([before, made_up], [])
+    assert not alerts_differing([before, made_up], evaluate(before))
+    assert len(alerts_differing([before, kpi_at(CUTOFF + 10 * SECOND, loaded=0)], [])) == 2
+
+
+def test_a_tick_is_disturbed_if_its_rows_or_the_next_ones_came_late_or_not_at_all(topics: Topics) -> None:
+    def disturbed(first: timedelta | None, second: timedelta | None) -> bool:
+        late = {EARLY: first, EARLY + KPI_INTERVAL: second}
+        rows = {tick: Tick(0, 0, tick + by) for tick, by in late.items() if by is not None}
+        return feed(topics.oracle, rows).is_disturbed(EARLY)
+
+    at_once, late = 3 * SECOND, 4 * SECOND
+    assert not disturbed(at_once, at_once)
+    for first, second in ((late, at_once), (at_once, late), (None, at_once), (at_once, None)):
+        assert disturbed(first, second)
 
 
 def test_a_departed_flight_raises_nothing() -> None:
@@ -460,7 +476,7 @@ def ticks_between(since: datetime, until: datetime, appends: Iterable[datetime],
     tick = since
     while tick <= until:
         stale = int((tick - max(one for one in appended if one + lag <= tick)).total_seconds())
-        ticks[tick] = (stale, stale)
+        ticks[tick] = Tick(stale, stale, tick)
         tick += KPI_INTERVAL
     return ticks
 
@@ -548,7 +564,7 @@ def test_a_job_that_runs_cannot_know_of_what_a_feed_brings_late() -> None:
 def test_a_job_that_was_down_concludes_nothing_before_it_has_caught_up() -> None:
     topics, appends = late_feed()
     ticks = dict(ticks_between(CUTOFF - MINUTE, CUTOFF + 15 * MINUTE, appends, 2 * SECOND))
-    made_up = {tick: (530, 530) for tick in ticks if CUTOFF <= tick <= CUTOFF + 8 * MINUTE}
+    made_up = {tick: Tick(530, 530, tick) for tick in ticks if CUTOFF <= tick <= CUTOFF + 8 * MINUTE}
     assert len(unjustified_of(topics, ticks | made_up)) == 2
     missing = {tick: fresh for tick, fresh in ticks.items() if tick not in made_up}
     assert len(unjustified_of(topics, missing)) == 2

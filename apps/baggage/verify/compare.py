@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from baggage.clock import Clock
 from baggage.domain.alerts import LOW_LOAD_BEFORE_CUTOFF, Alert, evaluate
 from baggage.domain.bags import bag_latest
 from baggage.domain.dead_letters import INTERNAL
@@ -22,7 +23,7 @@ from baggage.domain.notifications import Notification, Notified
 from baggage.domain.schedule import RETENTION
 from baggage.verify.oracle import Oracle
 from baggage.verify.outputs import Outputs
-from baggage.verify.timeline import PROCESSING, Feed, Ticks, feed
+from baggage.verify.timeline import PROCESSING, Feed, Tick, Ticks, feed
 
 _Row = tuple[Any, ...]
 Query = Callable[[str], list[_Row]]
@@ -78,7 +79,7 @@ def compare(query: Query, oracle: Oracle, outputs: Outputs, now: datetime) -> Co
     comparison = Comparison()
     itineraries = oracle.itineraries(now)
     _bags(comparison, query, oracle)
-    came = cache(lambda: feed(oracle, ticks(query)))
+    came = cache(lambda: feed(oracle, ticks(query, oracle.clock)))
     _flights(comparison, query, oracle, now, came)
     _unscheduled(comparison, query, oracle, now)
     _itineraries(comparison, query, oracle, itineraries)
@@ -178,7 +179,8 @@ def _details(details_json: str) -> object:
 def _alerts(comparison: Comparison, query: Query, outputs: Outputs, came: Callable[[], Feed]) -> None:
     """An alert is on the topic if it follows from a KPI row, and only then; and the table has those of the topic.
 
-    A job that dies may have raised an alert and lost the row, which it then makes up for with what it knows by then.
+    A job that dies may have raised an alert and lost the row, which it then makes up for with what it knows by then, or
+    not at all after a long outage. `timeline` judges such an alert.
     """
     columns = ", ".join(FlightKpi.__struct_fields__)
     rows = query(
@@ -190,30 +192,35 @@ def _alerts(comparison: Comparison, query: Query, outputs: Outputs, came: Callab
     on_topic = {alert.alert_id: _flight_and_rule(alert) for alert in outputs.alerts}
     comparison.table(
         "alerts (topic)",
-        *alerts_that_follow(kpis, withheld, outputs.alerts, lambda tick: came().is_made_up_for(tick)),
+        *alerts_that_follow(kpis, withheld, outputs.alerts, lambda tick: came().is_disturbed(tick)),
     )
     rows = query("SELECT alert_id, flight_id, rule_id FROM {database}.alert_current")
     comparison.table("alerts", on_topic, {row[0]: row[1:] for row in rows})
 
 
 def alerts_that_follow(
-    kpis: Iterable[FlightKpi], withheld: set[str], raised: Iterable[Alert], is_made_up_for: Callable[[datetime], bool]
+    kpis: Iterable[FlightKpi], withheld: set[str], raised: Iterable[Alert], is_disturbed: Callable[[datetime], bool]
 ) -> tuple[dict[str, object], dict[str, object]]:
     """By alert id: what must be on the topic, and what is; an alert without a KPI row that raises it says so."""
     possible: set[Alert] = set()
-    expected: dict[str, object] = {}
+    by_row: dict[tuple[str, datetime], set[Alert]] = {}
     for kpi in kpis:
         # The table has whole seconds: at that of the departure the flight may be active or not.
         if kpi.ts <= kpi.dep_time:
-            following = evaluate(kpi)
-            possible.update(following)
+            following = set(evaluate(kpi))
+            possible |= following
             if kpi.ts < kpi.dep_time:
-                expected.update((alert.alert_id, _flight_and_rule(alert)) for alert in following)
+                # A row that was made twice must have raised what both say.
+                twice = by_row.get((kpi.flight_id, kpi.ts))
+                by_row[kpi.flight_id, kpi.ts] = following if twice is None else _with_ids_of(following, twice)
+    expected: dict[str, object] = {
+        alert.alert_id: _flight_and_rule(alert) for following in by_row.values() for alert in following
+    }
     found: dict[str, object] = {}
     for alert in raised:
         found.setdefault(alert.alert_id, _flight_and_rule(alert))
         as_in_table = msgspec.structs.replace(alert, cutoff_time=alert.cutoff_time.replace(microsecond=0))
-        if as_in_table not in possible and not is_made_up_for(alert.now):
+        if as_in_table not in possible and not is_disturbed(alert.now):
             found[alert.alert_id] = f"{alert.loaded} loaded at {alert.now}, which no KPI row says"
             expected.setdefault(alert.alert_id, None)
         else:
@@ -221,6 +228,11 @@ def alerts_that_follow(
     for alert_id in withheld - found.keys():
         expected.pop(alert_id, None)
     return expected, found
+
+
+def _with_ids_of(alerts: set[Alert], others: set[Alert]) -> set[Alert]:
+    ids = {other.alert_id for other in others}
+    return {alert for alert in alerts if alert.alert_id in ids}
 
 
 def _flight_and_rule(alert: Alert) -> tuple[str, str]:
@@ -299,10 +311,12 @@ def letters_that_follow(outputs: Outputs, found: Mapping[str, str]) -> tuple[dic
     return expected, internal | judged
 
 
-def ticks(query: Query) -> Ticks:
-    """The ticks that have KPI rows, with their freshness."""
-    rows = query("SELECT ts, min(freshness_sec), max(freshness_sec) FROM {database}.flight_kpis GROUP BY ts")
-    return {row[0]: (row[1], row[2]) for row in rows}
+def ticks(query: Query, clock: Clock) -> Ticks:
+    """The ticks that have KPI rows, in the time of the clock."""
+    rows = query(
+        "SELECT ts, min(freshness_sec), max(freshness_sec), max(inserted_at) FROM {database}.flight_kpis GROUP BY ts"
+    )
+    return {ts: Tick(freshest, stalest, clock.at(inserted)) for ts, freshest, stalest, inserted in rows}
 
 
 def missed_ticks(query: Query) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, product
+from typing import NamedTuple
 
 from baggage.domain.alerts import Alert, evaluate
 from baggage.domain.backlog import QUIET
@@ -32,7 +33,7 @@ from baggage.verify.outputs import Outputs
 
 #: How late a record may be processed, in real time.
 PROCESSING = timedelta(seconds=15)
-#: How late a KPI row is that is not emitted at once, in real time: a restart takes longer.
+#: How late a KPI row is that does not come at once, in real time: a restart takes longer.
 AT_ONCE = timedelta(seconds=3)
 #: The states that may come without any news.
 TIME_DEPENDENT = frozenset({JourneyState.AT_RISK_FOR_CONNECTION, JourneyState.DELAYED_OR_REROUTED})
@@ -42,8 +43,17 @@ _States = set[JourneyState | None]
 _RANK: dict[JourneyState | None, int] = {state: rank for rank, state in enumerate((*WORST_FIRST, None))}
 
 When = Callable[[Seen], datetime]
-#: By tick of the KPI rows: the least and the greatest freshness of the rows, in seconds.
-Ticks = Mapping[datetime, tuple[int, int]]
+
+
+class Tick(NamedTuple):
+    """The rows of a KPI tick: their least and greatest freshness in seconds, and when the last one was inserted."""
+
+    freshest: int
+    stalest: int
+    inserted_at: datetime
+
+
+Ticks = Mapping[datetime, Tick]
 
 
 @dataclass(frozen=True)
@@ -100,21 +110,31 @@ class Feed:
         """
         tick = tick_at_or_after(since)
         while tick < until - self.slack:
-            if tick not in self._ticks or self._is_late(tick, self.slack):
+            if tick not in self._ticks or self._is_stale(tick):
                 return False
             tick += KPI_INTERVAL
         return True
 
-    def is_made_up_for(self, tick: datetime) -> bool:
-        """Whether rows of a tick were emitted later than at once, as after a restart."""
-        return self._is_late(tick, self._at_once)
+    def is_disturbed(self, tick: datetime) -> bool:
+        """Whether rows of a tick may have been lost in a restart: it has none, or they came late, or those of the next.
 
-    def _is_late(self, tick: datetime, by: timedelta) -> bool:
+        What is lost is made again with the counts of then, or not at all after a long outage.
+        """
+        return any(
+            one not in self._ticks or self._ticks[one].inserted_at > one + self._at_once
+            for one in (tick, tick + KPI_INTERVAL)
+        )
+
+    def _is_stale(self, tick: datetime) -> bool:
+        """Whether rows of a tick did not know of what was appended before it, or knew of what came after it."""
         last = _last(self._appends, tick)
         if last is None:
             return False
         stale = (tick - last).total_seconds()
-        return any(abs(seconds - stale) > by.total_seconds() for seconds in self._ticks.get(tick, ()))
+        return any(
+            abs(seconds - stale) > self.slack.total_seconds()
+            for seconds in (self._ticks[tick].freshest, self._ticks[tick].stalest)
+        )
 
 
 def feed(oracle: Oracle, ticks: Ticks) -> Feed:

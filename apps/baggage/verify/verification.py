@@ -106,7 +106,7 @@ def _finish(report: Report, query: Query, oracle: Oracle, outputs: Outputs) -> N
     report.compared["conclusions"] = sum(len(of_one_kind) for of_one_kind in conclusions(outputs))
     report.differences = report.differences + [
         Difference("conclusions", one.key, one.follows, f"{one.concluded} at {one.at}")
-        for one in unjustified(oracle, outputs, feed(oracle, ticks(query)))
+        for one in unjustified(oracle, outputs, feed(oracle, ticks(query, oracle.clock)))
     ]
     assignments = [assignment for bag_id in oracle.assignments if (assignment := oracle.assignment(bag_id))]
     report.scores = scores(query, outputs.truths.values(), assignments, oracle.clock.now())
