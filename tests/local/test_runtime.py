@@ -154,6 +154,14 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
             Runtime(settings_for(tmp_path, kafka_port=19292, clickhouse_port=port))
 
 
+def test_a_disk_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baggage.local.runtime._DISK_BYTES", 2**62)
+    with pytest.raises(
+        RuntimeStartError, match=f"the disk of {tmp_path} has .* BAGGAGE_LOCAL__STATE_DIR"
+    ):
+        Runtime(settings_for(tmp_path))
+
+
 def test_a_process_that_ends_at_its_start_is_reported_with_its_last_words(tmp_path: Path) -> None:
     process = Process("it", [sys.executable, "-c", "print('last words')"], tmp_path / "log")
     process.start()

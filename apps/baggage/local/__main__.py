@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shutil
@@ -70,6 +71,10 @@ def main() -> None:
         run(settings) if arguments.what == "run" else clean(settings)
     except (RuntimeStartError, ProcessError, JarError, SchemaError) as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"error: the disk of {settings.local.state_dir.resolve()} is full: make room, and start it again")
 
 
 if __name__ == "__main__":

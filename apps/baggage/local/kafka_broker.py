@@ -34,6 +34,7 @@ def broker_process(directory: Path, logs: Path, jars: Path, port: int, controlle
         ["/bin/sh", "-c", script + start, "kafka", *tool],
         logs / "kafka.log",
         {"CLUSTER_ID": _CLUSTER_ID, "PROPERTIES": str(properties), "CLASS_PATH": class_path},
+        restart=True,
     )
 
 

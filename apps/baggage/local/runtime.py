@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,8 @@ from baggage.settings import Settings
 LOCK_FILE = "lock"
 
 _READY_TIMEOUT = 120
+#: What the servers take at their start and in the first hours.
+_DISK_BYTES = 2**30
 
 
 class RuntimeStartError(RuntimeError):
@@ -34,6 +37,7 @@ class Runtime:
         local = settings.local
         self._directory = local.state_dir.resolve()
         self._lock = state_lock(self._directory)
+        _check_disk(self._directory)
         controller = local.kafka_port + 1
         _check_ports(
             {
@@ -124,6 +128,15 @@ def state_lock(directory: Path) -> IO[str]:
             f"another run uses {directory}: stop it, or set BAGGAGE_LOCAL__STATE_DIR to another directory"
         ) from None
     return lock
+
+
+def _check_disk(directory: Path) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < _DISK_BYTES:
+        raise RuntimeStartError(
+            f"the disk of {directory} has {free / 2**20:.0f} MiB left, and {_DISK_BYTES / 2**20:.0f} are needed: "
+            "`make clean` forgets the last run, BAGGAGE_LOCAL__STATE_DIR names another directory"
+        )
 
 
 def _check_ports(ports: dict[int, str]) -> None:
