@@ -27,3 +27,5 @@ def configure(level: str = "INFO") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    # It logs what it raises.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)

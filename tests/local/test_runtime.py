@@ -156,9 +156,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baggage.local.runtime._DISK_BYTES", 2**62)
-    with pytest.raises(
-        RuntimeStartError, match=f"the disk of {tmp_path} has .* BAGGAGE_LOCAL__STATE_DIR"
-    ):
+    with pytest.raises(RuntimeStartError, match=f"the disk of {tmp_path} has .* BAGGAGE_LOCAL__STATE_DIR"):
         Runtime(settings_for(tmp_path))
 
 

@@ -240,6 +240,8 @@ def job_configuration(name: str, job_id: str, savepoint: str | None, this: str, 
         "execution.checkpointing.interval": f"{interval_ms} ms",
         "execution.checkpointing.dir": _directory(settings, name),
         "execution.checkpointing.incremental": "true",
+        # A volume or bucket that is away stops no job; the monitor says that there are no checkpoints.
+        "execution.checkpointing.tolerable-failed-checkpoints": "1000000",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "table.local-time-zone": "UTC",
         # What many records of a batch change is looked up, written and passed on once.

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 
 import structlog
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from baggage import log
 from baggage.monitor import metrics, table
@@ -38,9 +38,12 @@ def monitor(settings: Settings, stop: threading.Event) -> None:
 
 
 def status(settings: Settings) -> None:
-    """Print what is wrong, a line each. Raises ClickHouseError."""
-    with connect(settings.clickhouse) as client:
-        found = table.findings(client, settings.clickhouse.database)
+    """Print what is wrong, a line each. Raises ClickHouseError if ClickHouse refuses the question."""
+    try:
+        with connect(settings.clickhouse) as client:
+            found = table.findings(client, settings.clickhouse.database)
+    except OperationalError:
+        found = [f"ClickHouse does not answer at {settings.clickhouse.host}:{settings.clickhouse.port}"]
     sys.stdout.writelines(f"{finding}\n" for finding in found)
 
 
