@@ -164,6 +164,6 @@ SELECT
     'NOT_MEASURED',
     'monitor' AS subject,
     toFloat64(dateDiff('second', last, at)) AS value,
-    format('nothing was measured since {}: the monitor does not run', formatDateTime(last, '%F %H:%i'))
+    format('nothing was measured since {}: the monitor does not run or could not write', formatDateTime(last, '%F %H:%i'))
 FROM (SELECT max(ts) AS last FROM {database}.pipeline_health WHERE ts <= at HAVING count() > 0)
 WHERE value > 60;
