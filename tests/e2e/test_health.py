@@ -42,8 +42,10 @@ FROM (
 
 
 def findings(pipeline: Pipeline) -> list[str]:
+    """What is said to be wrong, but for the disk of the machine that runs the tests."""
     with connect(pipeline.settings.clickhouse) as client:
-        return table.findings(client, pipeline.settings.clickhouse.database)
+        found = table.findings(client, pipeline.settings.clickhouse.database)
+    return [finding for finding in found if not finding.startswith("the disk of ")]
 
 
 def wait_for_findings(pipeline: Pipeline, *starts: str, timeout: float) -> list[str]:
