@@ -140,7 +140,8 @@ def test_a_minute_without_measurements(ago: int, silent: bool, tables: Tables) -
     seed(tables, Measure.JOB_RUNNING, JOB, {ago: 0})
     assert fires(tables, "baggage-not-measured") == ({"monitor": ago} if silent else {})
     since = f"{NOW - ago * SECOND:%F %H:%M}"
-    assert says(tables) == ([f"nothing was measured since {since}: the monitor does not run or could not write"] if silent else [])
+    said = f"nothing was measured since {since}: the monitor does not run or could not write"
+    assert says(tables) == ([said] if silent else [])
 
 
 def test_before_the_first_measurement_nothing_is_wrong(tables: Tables) -> None:
