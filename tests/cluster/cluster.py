@@ -162,7 +162,7 @@ def verify(name: str) -> str:
         state = get("job", name, "-n", NAMESPACE).get("status", {})
         return "ended" if state.get("succeeded") or state.get("failed") else None
 
-    wait_until(ended, "the verification to end", 600)
+    wait_until(ended, "the verification to end", 900)
     log = kubectl("logs", f"job/{name}", "-n", NAMESPACE, "--tail=25")
     assert " 0 differences" in log, log
     assert not re.search(r"^0 events", log, re.MULTILINE), log

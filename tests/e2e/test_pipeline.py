@@ -46,7 +46,7 @@ def jobs(pipeline: Pipeline) -> dict[str, str]:
 def assert_verified(pipeline: Pipeline, *, ticks: bool = True) -> Report:
     """Let the records on their way arrive, and compare every table with the oracle; `ticks`: no long outage."""
     pipeline.generator.stop()
-    report = verify(pipeline.settings, patience=150)
+    report = verify(pipeline.settings)
     assert report.differences == []
     if ticks:
         assert report.missed_ticks == 0, "a KPI row every 10 s for every active flight"

@@ -30,8 +30,8 @@ from baggage.verify.topics import TopicReader
 # Late records need the KPI tick after them, and the sinks flush several times a second.
 _BETWEEN_LOOKS = 2
 #: For so many seconds the differences may not become fewer. A job that has just started concludes nothing for up to two
-#: minutes.
-PATIENCE = 150.0
+#: minutes, and ItineraryStatus for two more: first BagLatest has to catch up.
+PATIENCE = 270.0
 #: What the jobs wrote is read first: so all that it follows from is read, too.
 _OUTPUTS = (ALERTS, NOTIFICATIONS, DEAD_LETTER, TRUTH)
 _INPUTS = (SCHEDULE, ASSIGNMENT, EVENTS, BAG_LATEST)
