@@ -23,6 +23,8 @@ from tests.cluster.cluster import (
     wait_until_good,
 )
 
+pytestmark = pytest.mark.timeout(2400)
+
 #: Seconds; what README promises.
 HEALED_WITHIN = 120
 #: How long ClickHouse is away; the fault, not a wait for something.

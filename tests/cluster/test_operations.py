@@ -26,6 +26,8 @@ from tests.cluster.cluster import (
     wait_until_good,
 )
 
+pytestmark = pytest.mark.timeout(2400)
+
 _SMALL_DISK = 2**28
 
 
