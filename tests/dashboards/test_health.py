@@ -128,6 +128,13 @@ def test_a_lag_of_a_job_that_has_just_started_is_no_growth(tables: Tables) -> No
     assert fires(tables, "baggage-lag-grows") == {}
 
 
+def test_the_lag_of_a_job_without_checkpoints_is_not_known(tables: Tables) -> None:
+    seed(tables, Measure.LAG, TOPIC, {480: 0, 300: 0, 179: 5000, 0: 5000})
+    seed(tables, Measure.CHECKPOINT_AGE, JOB, {0: 181})
+    assert fires(tables, "baggage-lag-grows") == {}
+    assert says(tables) == ["BagLatest has completed no checkpoint for 181 s"]
+
+
 @pytest.mark.parametrize(("used", "full"), [(0.8, False), (0.81, True)])
 def test_a_disk_above_80_percent(used: float, full: bool, tables: Tables) -> None:
     seed(tables, Measure.DISK_USED, {"component": "Kafka", "disk": "broker 0"}, {0: used})

@@ -149,8 +149,13 @@ SELECT
     format('{} falls behind on {}: {} records to read, and more each minute', labels['flink_job'], labels['topic'], toString(value))
 FROM measured
 -- A lag is as of a checkpoint, so it swings between two of them: it grows where its least is above its most of before. Three
--- minutes are longer than an upgrade.
-WHERE measure = 'lag_records' AND least_now > 1000 AND measured_before > 0 AND least_now > most_before
+-- minutes are longer than an upgrade. Of a job without checkpoints it is not known.
+WHERE
+    measure = 'lag_records' AND least_now > 1000 AND measured_before > 0 AND least_now > most_before
+    AND labels['flink_job'] NOT IN
+    (
+        SELECT labels['flink_job'] FROM measured WHERE measure = 'checkpoint_age_seconds' AND newest > 180
+    )
 UNION ALL
 SELECT
     'DISK_FULL',
