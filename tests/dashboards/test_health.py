@@ -131,7 +131,7 @@ def test_a_lag_of_a_job_that_has_just_started_is_no_growth(tables: Tables) -> No
 def test_the_lag_of_a_job_without_checkpoints_is_not_known(tables: Tables) -> None:
     seed(tables, Measure.LAG, TOPIC, {480: 0, 300: 0, 179: 5000, 0: 5000})
     seed(tables, Measure.CHECKPOINT_AGE, JOB, {0: 181})
-    assert fires(tables, "baggage-lag-grows") == {}
+    assert fires(tables, "baggage-no-checkpoint") == {"BagLatest": 181}
     assert says(tables) == ["BagLatest has completed no checkpoint for 181 s"]
 
 
