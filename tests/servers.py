@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,23 @@ from pathlib import Path
 from moto.server import ThreadedMotoServer
 
 from baggage.local import clickhouse_server
+
+#: Below those that the system gives to clients.
+_PORTS = range(20_000, 30_000)
+
+
+def free_ports(count: int) -> list[int]:
+    """So many consecutive ports of the loopback that nothing listens at."""
+    while True:
+        first = random.choice(_PORTS)  # noqa: S311 (no secret)
+        ports = list(range(first, first + count))
+        if not any(_is_taken(port) for port in ports):
+            return ports
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def measure(settings: Settings, report: Report, console: Console, days: int, dir
     """Measure every query of panels, variables, annotations and rules, as on the last of so many days."""
     directory.mkdir(parents=True, exist_ok=True)
     last = midnight_before(datetime.now(UTC)) - timedelta(days=1)
-    with engine(directory, settings.local.clickhouse_port) as database:
+    with engine(directory) as database:
         tables = database(settings.clickhouse.database)
         calendar = Calendar(settings.generator)
         with progress(console, f"generating {days} days", days) as shown:

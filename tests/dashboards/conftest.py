@@ -13,13 +13,11 @@ from tests.dashboards.engine import Tables, engine
 from tests.dashboards.grafana import Variables, dashboards, first_options
 from tests.dashboards.simulation import simulate
 
-_PORT = 18423
-
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Tables]]:
     """Makes databases with the schema in a running engine."""
-    with engine(tmp_path_factory.mktemp("engine"), _PORT) as make:
+    with engine(tmp_path_factory.mktemp("engine")) as make:
         yield make
 
 

@@ -16,7 +16,7 @@ from baggage.domain.records import Record
 from baggage.local import clickhouse_server
 from baggage.provision.schema import apply_schema
 from baggage.settings import ClickHouseSettings
-from tests.servers import clickhouse
+from tests.servers import clickhouse, free_ports
 
 _BATCH = 50_000
 
@@ -65,8 +65,9 @@ class Tables:
 
 
 @contextmanager
-def engine(directory: Path, port: int) -> Iterator[Callable[[str], Tables]]:
+def engine(directory: Path) -> Iterator[Callable[[str], Tables]]:
     """A running engine with its data in a directory: makes databases with the schema."""
+    (port,) = free_ports(1)
     with clickhouse(directory, port), ExitStack() as opened:
 
         def make(name: str) -> Tables:

@@ -47,13 +47,13 @@ def fires(tables: Tables, uid: str) -> dict[str, float]:
     return {instance.labels["subject"]: instance.values["value"] for instance in evaluate(tables, uid) or ()}
 
 
-@pytest.mark.parametrize(
-    ("measure", "labels", "uid", "subject"),
-    [
-        (Measure.JOB_RUNNING, JOB, "baggage-job-down", "BagLatest"),
-        (Measure.ANSWERS, {"component": "Kafka"}, "baggage-component-silent", "Kafka"),
-    ],
-)
+DOWN = [
+    (Measure.JOB_RUNNING, JOB, "baggage-job-down", "BagLatest"),
+    (Measure.ANSWERS, {"component": "Kafka"}, "baggage-component-silent", "Kafka"),
+]
+
+
+@pytest.mark.parametrize(("measure", "labels", "uid", "subject"), DOWN)
 class TestWhatIsDown:
     """A job, and a server, that is down for more than a minute."""
 
@@ -65,18 +65,22 @@ class TestWhatIsDown:
         assert fires(tables, uid) == ({subject: up} if down else {})
         assert [said.endswith(": RESTARTING") for said in says(tables)] == [True] * down
 
-    @pytest.mark.parametrize(("first", "down"), [(60, False), (61, True)])
-    def test_one_that_was_never_up_counts_from_the_first_sample(
-        self, measure: Measure, labels: dict[str, str], uid: str, subject: str, first: int, down: bool, tables: Tables
-    ) -> None:
-        seed(tables, measure, labels, {first: 0, 15: 0})
-        assert fires(tables, uid) == ({subject: first} if down else {})
-
     def test_one_that_is_up_again_is_well(
         self, measure: Measure, labels: dict[str, str], uid: str, subject: str, tables: Tables
     ) -> None:
         seed(tables, measure, labels, {300: 1, 90: 0, 15: 0, 0: 1})
         assert subject not in fires(tables, uid)
+
+
+@pytest.mark.parametrize(("down", "bound"), zip(DOWN, (180, 60), strict=True), ids=("job", "server"))
+def test_one_that_was_never_up_counts_from_the_first_sample_and_a_job_has_three_minutes(
+    down: tuple[Measure, dict[str, str], str, str], bound: int, tables: Tables
+) -> None:
+    measure, labels, uid, subject = down
+    seed(tables, measure, labels, {bound: 0, 15: 0})
+    assert fires(tables, uid) == {}
+    seed(tables, measure, labels, {bound + 1: 0})
+    assert fires(tables, uid) == {subject: bound + 1}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,7 @@ def test_an_hour_of_health_fires_nothing(tables: Tables) -> None:
 
 def test_several_are_told_apart_by_their_labels(tables: Tables) -> None:
     for job in ("BagLatest", "ItineraryStatus"):
-        seed(tables, Measure.JOB_RUNNING, {"flink_job": job}, {90: 0, 0: 0})
+        seed(tables, Measure.JOB_RUNNING, {"flink_job": job}, {90: 1, 0: 0})
     found = evaluate(tables, "baggage-job-down")
     assert found == [Instance({"subject": job}, {"value": 90}) for job in ("BagLatest", "ItineraryStatus")]
 

@@ -16,9 +16,11 @@ from rich.console import Console
 
 from baggage.local.run import Programs, pipeline
 from baggage.local.runtime import Runtime
+from baggage.monitor import table
 from baggage.provision.schema import connect
 from baggage.settings import ClockSettings, FlinkSettings, LocalSettings, MonitorSettings, Settings
 from baggage.verify.compare import Query, querying
+from tests.servers import free_ports
 
 SPEED = 60
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,19 @@ class Pipeline:
             query: Query = querying(client, self.settings.clickhouse.database)
             return query(text)
 
+    def findings(self, at: dt.datetime | None = None) -> list[str]:
+        """What is wrong, but for the disk of the machine that runs the tests."""
+        with connect(self.settings.clickhouse) as client:
+            found = table.findings(client, self.settings.clickhouse.database, at)
+        return [finding for finding in found if not finding.startswith("the disk of ")]
+
+    def findings_so_far(self) -> dict[dt.datetime, list[str]]:
+        """What was wrong at each moment at which the monitor measured."""
+        moments = self.query("SELECT DISTINCT ts FROM {database}.pipeline_health ORDER BY ts")
+        assert moments
+        found = {at: self.findings(at) for (at,) in moments if isinstance(at, dt.datetime)}
+        return {at: sentences for at, sentences in found.items() if sentences}
+
     def wait_for_rows(self, query: str, timeout: float = 360) -> int:
         """Wait until a count is not 0, and return it.
 
@@ -89,7 +104,9 @@ def _no_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings_at(tmp_path: Path) -> SettingsAt:
-    """Settings with the clock at a time of the day; all of one test store in one place."""
+    """Settings with the clock at a time of the day; all of one test store in one place, with the same ports."""
+    # The ones after Kafka's and Flink's are the runtime's, too.
+    monitor, kafka, _, clickhouse, flink, _ = free_ports(6)
 
     def settings(time_of_day: str, speed: float = SPEED) -> Settings:
         # Of today: the tables forget what is older than their TTL.
@@ -97,13 +114,13 @@ def settings_at(tmp_path: Path) -> SettingsAt:
         return Settings(
             clock=ClockSettings(speed=speed, anchor=anchor, started=dt.datetime.now(dt.UTC)),
             flink=FlinkSettings(checkpoint_interval=dt.timedelta(seconds=10)),
-            monitor=MonitorSettings(port=19464),
+            monitor=MonitorSettings(port=monitor),
             local=LocalSettings(
                 state_dir=tmp_path / "state",
                 jar_dir=ROOT / LocalSettings().jar_dir,
-                kafka_port=19092,
-                clickhouse_port=18123,
-                flink_port=18081,
+                kafka_port=kafka,
+                clickhouse_port=clickhouse,
+                flink_port=flink,
             ),
         )
 

@@ -16,8 +16,6 @@ from baggage.jobs.names import BAG_LATEST as BAG_LATEST_JOB
 from baggage.jobs.names import FLIGHT_KPI_ALERT, ITINERARY_STATUS, JOB_NAMES
 from baggage.jobs.rest import FlinkRest
 from baggage.local.processes import Process
-from baggage.monitor import table
-from baggage.provision.schema import connect
 from baggage.provision.topics import BAG_LATEST
 from baggage.settings import read_settings
 from tests.e2e.conftest import Pipeline, SettingsAt, running, wait_until
@@ -41,19 +39,12 @@ FROM (
 """
 
 
-def findings(pipeline: Pipeline) -> list[str]:
-    """What is said to be wrong, but for the disk of the machine that runs the tests."""
-    with connect(pipeline.settings.clickhouse) as client:
-        found = table.findings(client, pipeline.settings.clickhouse.database)
-    return [finding for finding in found if not finding.startswith("the disk of ")]
-
-
 def wait_for_findings(pipeline: Pipeline, *starts: str, timeout: float) -> list[str]:
     """Wait until these are the findings, in order, by how they start, and return them."""
     found: list[str] = []
 
     def found_them() -> bool:
-        found[:] = findings(pipeline)
+        found[:] = pipeline.findings()
         return len(found) == len(starts) and all(map(str.startswith, found, starts))
 
     try:
@@ -118,7 +109,7 @@ def test_what_is_ill_says_so_and_heals(settings_at: SettingsAt, monkeypatch: pyt
         flink = FlinkRest(pipeline.settings.flink.rest_url)
         wait_until(lambda: all_run(flink), what="the jobs to run")
         assert pipeline.query("SELECT count() FROM {database}.pipeline_health") != [(0,)]
-        assert findings(pipeline) == [], "a start is no fault"
+        assert pipeline.findings() == [], "a start is no fault"
 
         for job in list(flink.live_jobs()):
             flink.cancel(job)
@@ -148,7 +139,7 @@ def test_what_is_ill_says_so_and_heals(settings_at: SettingsAt, monkeypatch: pyt
             wait_for_findings(pipeline, "nothing was measured since ", timeout=SAID_WITHIN)
         with stopped(pipeline.runtime.flink.job_manager):
             wait_until(
-                lambda: any(finding.startswith("Flink does not answer since ") for finding in findings(pipeline)),
+                lambda: any(finding.startswith("Flink does not answer since ") for finding in pipeline.findings()),
                 SAID_WITHIN,
                 "the silent server to be named",
             )

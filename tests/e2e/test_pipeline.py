@@ -119,6 +119,7 @@ def test_over_midnight_the_next_day_takes_over(settings_at: SettingsAt) -> None:
         pipeline.wait_until_clock(midnight + dt.timedelta(minutes=30))
         assert_acceptance(pipeline)
         assert_verified(pipeline)
+        assert pipeline.findings_so_far() == {}
         for date in (today, tomorrow):
             checked_in = f"SELECT count() FROM {{database}}.flight_current WHERE flight_id LIKE '%|{date}|LHR%'"
             assert pipeline.wait_for_rows(f"{checked_in} AND checked_in > 0")
@@ -194,6 +195,7 @@ def test_at_night_on_three_task_managers_bad_records_are_dead_letters_and_change
             assert reason in whole[0].reason
         assert_acceptance(pipeline)
         assert_verified(pipeline)
+        assert pipeline.findings_so_far() == {}
 
 
 def test_a_second_run_goes_on_where_the_first_was_stopped_with_ctrl_c(settings_at: SettingsAt) -> None:

@@ -39,19 +39,20 @@ def backup() -> Iterator[BackupSettings]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, backup: BackupSettings) -> Iterator[Callable[[str, int], Settings]]:
-    """Starts a server with a data directory and a port."""
+def server(tmp_path: Path, backup: BackupSettings) -> Iterator[Callable[[str], Settings]]:
+    """Starts a server with a data directory."""
     with ExitStack() as running:
 
-        def start(name: str, port: int) -> Settings:
+        def start(name: str) -> Settings:
+            (port,) = servers.free_ports(1)
             running.enter_context(servers.clickhouse(tmp_path / name, port))
             return Settings(clickhouse=ClickHouseSettings(port=port, compress=False), backup=backup)
 
         yield start
 
 
-def test_a_server_that_lost_everything_has_it_again(server: Callable[[str, int], Settings]) -> None:
-    old, new = server("old", 18625), server("new", 18626)
+def test_a_server_that_lost_everything_has_it_again(server: Callable[[str], Settings]) -> None:
+    old, new = server("old"), server("new")
     apply_schema(old.clickhouse)
     with connect(old.clickhouse) as client:
         client.command(f"INSERT INTO baggage_poc.flight_kpis (record) VALUES ('{KPI}')")
@@ -74,7 +75,7 @@ def test_a_server_that_lost_everything_has_it_again(server: Callable[[str, int],
         assert client.query("SELECT * FROM baggage_poc.flight_current").result_rows == rows
 
 
-def test_without_a_place_there_is_no_backup(server: Callable[[str, int], Settings]) -> None:
-    settings = server("any", 18627).model_copy(update={"backup": BackupSettings()})
+def test_without_a_place_there_is_no_backup(server: Callable[[str], Settings]) -> None:
+    settings = server("any").model_copy(update={"backup": BackupSettings()})
     with pytest.raises(BackupError, match="BAGGAGE_BACKUP__URL is not set"):
         create(settings, AT)

@@ -16,9 +16,10 @@ from baggage.local import kafka_broker
 from baggage.provision.kafka import FEEDS_USER, create_feeds_user, create_topics
 from baggage.provision.topics import FEEDS, TOPICS
 from baggage.settings import KafkaSettings, LocalSettings
+from tests.servers import free_ports
 
 ROOT = Path(__file__).parents[2]
-INSIDE, CONTROLLER, OUTSIDE = 19692, 19693, 19694
+INSIDE, CONTROLLER, OUTSIDE = free_ports(3)
 SETTINGS = KafkaSettings(bootstrap_servers=f"127.0.0.1:{INSIDE}", feeds_password=SecretStr("the first password"))
 
 

@@ -10,9 +10,9 @@ from clickhouse_connect.driver.client import Client
 from baggage.provision import schema
 from baggage.provision.schema import Migration, SchemaError, apply_schema, connect, migrations, statements
 from baggage.settings import ClickHouseSettings
-from tests.servers import clickhouse
+from tests.servers import clickhouse, free_ports
 
-PORT = 18523
+(PORT,) = free_ports(1)
 ALL = migrations()
 KPI = '{"ts": "2099-01-04T10:00:00Z", "flight_id": "BR025|2099-01-04|LHR->AMS", "expected_bags": 3, "missing": 1}'
 COLUMNS = "SELECT table, name, type, default_kind, default_expression FROM system.columns WHERE database = '{}'"

@@ -24,6 +24,7 @@ from baggage.provision.kafka import create_topics
 from baggage.provision.schema import apply_schema, connect, migrations
 from baggage.provision.topics import TOPICS
 from baggage.settings import LocalSettings, MonitorSettings, Settings
+from tests.servers import free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,15 +36,16 @@ def wait_until(condition: Callable[[], bool], timeout: float = 60) -> None:
         time.sleep(0.1)
 
 
-def settings_for(directory: Path, kafka_port: int = 19192, clickhouse_port: int = 18223) -> Settings:
+def settings_for(directory: Path, clickhouse_port: int | None = None) -> Settings:
+    monitor, kafka, _, clickhouse, flink, _ = free_ports(6)
     return Settings(
-        monitor=MonitorSettings(port=19564),
+        monitor=MonitorSettings(port=monitor),
         local=LocalSettings(
             state_dir=directory,
             jar_dir=ROOT / LocalSettings().jar_dir,
-            kafka_port=kafka_port,
-            clickhouse_port=clickhouse_port,
-            flink_port=18181,
+            kafka_port=kafka,
+            clickhouse_port=clickhouse_port or clickhouse,
+            flink_port=flink,
         ),
     )
 
@@ -151,7 +153,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeStartError, match=f"port {port} is taken: set BAGGAGE_LOCAL__CLICKHOUSE_PORT"):
-            Runtime(settings_for(tmp_path, kafka_port=19292, clickhouse_port=port))
+            Runtime(settings_for(tmp_path, clickhouse_port=port))
 
 
 def test_a_disk_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ def write(client: Client, database: str, samples: Sequence[Sample], at: datetime
     client.insert(_TABLE, rows, column_names=_COLUMNS, database=database)
 
 
-def findings(client: Client, database: str) -> list[str]:
-    """What is wrong with the pipeline now: a sentence each. Raises ClickHouseError."""
-    now = datetime.now(UTC).strftime("%F %T")
-    rows = client.query(f"SELECT says FROM {database}.pipeline_findings(at = '{now}') ORDER BY finding, subject")
+def findings(client: Client, database: str, at: datetime | None = None) -> list[str]:
+    """What is, or was, wrong with the pipeline at a moment, now by default: a sentence each. Raises ClickHouseError."""
+    moment = f"{at or datetime.now(UTC):%F %T}"
+    rows = client.query(f"SELECT says FROM {database}.pipeline_findings(at = '{moment}') ORDER BY finding, subject")
     return [says for (says,) in rows.result_rows]

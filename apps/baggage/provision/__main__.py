@@ -32,30 +32,33 @@ def main() -> None:
     what = parser.parse_args().what
     settings = read_settings()
     log.configure(settings.log_level)
+    kafka = f"Kafka at {settings.kafka.bootstrap_servers}"
+    clickhouse = f"ClickHouse at {settings.clickhouse.host}:{settings.clickhouse.port}"
     try:
         if what in ("topics", "all"):
-            created = _patiently(lambda: create_topics(settings.kafka), KafkaException)
+            created = _patiently(lambda: create_topics(settings.kafka), KafkaException, kafka)
             logger.info("topics are there", created=created)
         if what in ("schema", "all"):
-            migrations = _patiently(lambda: apply_schema(settings.clickhouse), ClickHouseError)
+            migrations = _patiently(lambda: apply_schema(settings.clickhouse), ClickHouseError, clickhouse)
             logger.info("schema is applied", migrations=migrations)
         if what == "feeds":
-            _patiently(lambda: create_feeds_user(settings.kafka), KafkaException)
+            _patiently(lambda: create_feeds_user(settings.kafka), KafkaException, kafka)
             logger.info("the user of the feeds is there")
-    except (KafkaException, ClickHouseError, SchemaError, ValueError) as error:
+    except (SchemaError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 
-def _patiently(act: Callable[[], T], refusal: type[Exception]) -> T:
+def _patiently(act: Callable[[], T], refusal: type[Exception], server: str) -> T:
     """Act again and again while the server refuses, as it may start after this process; after a while give up."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
             return act()
         except refusal as error:
+            reason = str(error).splitlines()[0]
             if time.monotonic() > deadline:
-                raise
-            logger.info("waiting", reason=str(error).splitlines()[0])
+                sys.exit(f"error: {server} refuses: {reason}")
+            logger.info(f"waiting for {server}", reason=reason)
             time.sleep(_BETWEEN_TRIES)
 
 

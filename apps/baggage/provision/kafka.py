@@ -35,11 +35,12 @@ def create_topics(settings: KafkaSettings) -> list[str]:
     Returns the names of those created. Raises KafkaException where the broker refuses, and ValueError for a topic
     with other partitions than declared: repartitioning moves keys, which is nothing to do in passing.
     """
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 4})
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
     created = [topic.name for topic in TOPICS if _create(admin, topic, settings)]
     _check_partitions(admin)
-    for future in admin.incremental_alter_configs([_configuration(topic, settings) for topic in TOPICS]).values():
-        future.result(_TIMEOUT)
+    configurations = [_configuration(topic, settings) for topic in TOPICS]
+    for future in admin.incremental_alter_configs(configurations, request_timeout=_TIMEOUT).values():
+        future.result()
     return created
 
 
@@ -50,7 +51,7 @@ def create_feeds_user(settings: KafkaSettings) -> None:
     """
     if settings.feeds_password is None:
         raise ValueError("BAGGAGE_KAFKA__FEEDS_PASSWORD is not set")
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 4})
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
     credential = UserScramCredentialUpsertion(
         FEEDS_USER,
         ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _SCRAM_ITERATIONS),
@@ -78,7 +79,7 @@ def create_feeds_user(settings: KafkaSettings) -> None:
 def _create(admin: AdminClient, topic: Topic, settings: KafkaSettings) -> bool:
     new = NewTopic(topic.name, topic.partitions, settings.replication_factor, config=topic.config(settings.disk_bytes))
     try:
-        admin.create_topics([new], operation_timeout=_TIMEOUT)[topic.name].result(_TIMEOUT)
+        admin.create_topics([new], operation_timeout=_TIMEOUT, request_timeout=_TIMEOUT)[topic.name].result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return False
