@@ -145,5 +145,13 @@ local finding(kind, uid, title, severity, summary, description) = {
       'The monitor has written nothing for {{ humanizeDuration $values.value.Value }}',
       'No other alert about servers and jobs would come.',
     ),
+    finding(
+      'BACKUP_FAILED',
+      'backup-failed',
+      'No backup was made',
+      'warning',
+      'The newest backup of {{ $labels.subject }} is {{ humanizeDuration $values.value.Value }} old',
+      'The reason is on the dashboard Pipeline Health.',
+    ),
   ],
 }

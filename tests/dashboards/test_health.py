@@ -14,6 +14,7 @@ from tests.dashboards.engine import Tables
 
 JOB = {"flink_job": "BagLatest"}
 TOPIC = JOB | {"topic": "baggage.events.v1"}
+ROLLOUT = "org.apache.flink.util.FlinkExpectedException: The TaskExecutor is shutting down."
 HEALTH = {
     "baggage-job-down",
     "baggage-job-restarts",
@@ -22,6 +23,7 @@ HEALTH = {
     "baggage-disk-full",
     "baggage-component-silent",
     "baggage-not-measured",
+    "baggage-backup-failed",
 }
 
 
@@ -71,13 +73,27 @@ class TestWhatIsDown:
         seed(tables, measure, labels, {300: 1, 90: 0, 15: 0, 0: 1})
         assert subject not in fires(tables, uid)
 
+    def test_since_when_is_said_however_long_ago_that_is(
+        self, measure: Measure, labels: dict[str, str], uid: str, subject: str, tables: Tables
+    ) -> None:
+        day = 24 * 3600
+        seed(tables, measure, labels, {day: 1} | dict.fromkeys(range(0, day, 15), 0))
+        assert fires(tables, uid) == {subject: day}
+        assert f" since {NOW - day * SECOND:%F %H:%M}: " in says(tables)[0]
 
-@pytest.mark.parametrize(("down", "bound"), zip(DOWN, (180, 60), strict=True), ids=("job", "server"))
+    def test_what_was_while_nothing_was_measured_is_not_known(
+        self, measure: Measure, labels: dict[str, str], uid: str, subject: str, tables: Tables
+    ) -> None:
+        seed(tables, measure, labels, {1200: 1, 45: 0, 30: 0, 15: 0, 0: 0})
+        assert subject not in fires(tables, uid)
+
+
+@pytest.mark.parametrize(("down", "bound"), list(zip(DOWN, (180, 60), strict=True)), ids=("job", "server"))
 def test_one_that_was_never_up_counts_from_the_first_sample_and_a_job_has_three_minutes(
     down: tuple[Measure, dict[str, str], str, str], bound: int, tables: Tables
 ) -> None:
     measure, labels, uid, subject = down
-    seed(tables, measure, labels, {bound: 0, 15: 0})
+    seed(tables, measure, labels, dict.fromkeys(range(0, bound + 15, 15), 0))
     assert fires(tables, uid) == {}
     seed(tables, measure, labels, {bound + 1: 0})
     assert fires(tables, uid) == {subject: bound + 1}
@@ -87,7 +103,10 @@ def test_one_that_was_never_up_counts_from_the_first_sample_and_a_job_has_three_
     ("values", "restarts"),
     [
         ({599: 0, 15: 1}, 1),
-        ({601: 0, 15: 1}, 0),
+        ({616: 0, 601: 1, 15: 1}, 0),
+        ({601: 0, 15: 1}, 1),
+        ({599: 3, 300: 0, 200: 1, 100: 2, 50: 3}, 3),
+        ({0: 5}, 0),
         ({599: 4, 300: 4, 0: 4}, 0),
         ({599: 4, 300: 5, 0: 7}, 3),
         ({599: 4, 300: 4, 0: 0}, 0),
@@ -105,9 +124,30 @@ def test_restarts_of_ten_minutes_count_and_a_new_submission_is_none(
 
 
 def test_a_restart_for_a_rollout_is_no_fault(tables: Tables) -> None:
-    why = "org.apache.flink.util.FlinkExpectedException: The TaskExecutor is shutting down."
-    seed(tables, Measure.JOB_RESTARTS, JOB, {599: 0, 0: 1}, why)
+    seed(tables, Measure.JOB_RESTARTS, JOB, {599: 0, 0: 1}, ROLLOUT)
     assert fires(tables, "baggage-job-restarts") == {}
+
+
+def test_a_rollout_hides_no_failure_before_it(tables: Tables) -> None:
+    seed(tables, Measure.JOB_RESTARTS, JOB, {599: 0, 300: 2}, "java.io.IOException: disk")
+    seed(tables, Measure.JOB_RESTARTS, JOB, {0: 3}, ROLLOUT)
+    assert fires(tables, "baggage-job-restarts") == {"BagLatest": 2}
+    assert says(tables) == ["BagLatest was restarted 2 times within 10 minutes, last reason: java.io.IOException: disk"]
+
+
+@pytest.mark.parametrize(("departures", "times"), [(3, 0), (4, 4)])
+def test_task_managers_that_go_on_leaving_in_good_order_are_a_fault(
+    departures: int, times: int, tables: Tables
+) -> None:
+    seed(tables, Measure.JOB_RESTARTS, JOB, {15 * ago: departures - ago for ago in range(departures + 1)}, ROLLOUT)
+    assert fires(tables, "baggage-job-restarts") == ({"BagLatest": times} if times else {})
+
+
+@pytest.mark.parametrize(("stops", "times"), [(3, 0), (4, 4)])
+def test_a_job_that_is_submitted_again_and_again_is_said(stops: int, times: int, tables: Tables) -> None:
+    seed(tables, Measure.JOB_RUNNING, JOB, {60 * n + up: up / 30 for n in range(stops) for up in (0, 30)})
+    assert fires(tables, "baggage-job-restarts") == ({"BagLatest": times} if times else {})
+    assert says(tables) == (["BagLatest was restarted 4 times within 10 minutes"] if times else [])
 
 
 @pytest.mark.parametrize(("age", "late"), [(180, False), (181, True)])
@@ -157,6 +197,28 @@ def test_a_minute_without_measurements(ago: int, silent: bool, tables: Tables) -
 
 def test_before_the_first_measurement_nothing_is_wrong(tables: Tables) -> None:
     assert fires(tables, "baggage-not-measured") == {}
+
+
+HOURS_26 = 26 * 3600
+
+
+@pytest.mark.parametrize(
+    ("samples", "age", "sentence"),
+    [
+        ({0: 1}, None, ""),
+        ({HOURS_26: 1}, None, ""),
+        ({HOURS_26 + 1: 1}, HOURS_26 + 1, "no backup of ClickHouse was made since {:%F %H:%M}"),
+        ({HOURS_26: 1, 3600: 0}, HOURS_26, "the backup of ClickHouse failed at {:%F %H:%M}: no bucket"),
+        ({3600: 0, 0: 1}, None, ""),
+    ],
+)
+def test_a_backup_that_failed_or_is_overdue(
+    samples: dict[int, float], age: int | None, sentence: str, tables: Tables
+) -> None:
+    seed(tables, Measure.JOB_RUNNING, JOB, {0: 1})
+    seed(tables, Measure.BACKUP_SUCCEEDED, {"component": "ClickHouse"}, samples, "no bucket")
+    assert fires(tables, "baggage-backup-failed") == ({"ClickHouse": age} if age else {})
+    assert says(tables) == ([sentence.format(NOW - min(samples) * SECOND)] if age else [])
 
 
 def test_an_hour_of_health_fires_nothing(tables: Tables) -> None:

@@ -66,6 +66,12 @@ def test_a_server_that_lost_everything_has_it_again(server: Callable[[str], Sett
         restore(old, name)
     with pytest.raises(ClickHouseError):
         restore(new, "2026-01-05T02-30-00Z")
+    with pytest.raises(ClickHouseError):
+        restore(old, "2026-01-05T02-30-00Z", replace=True)
+    with connect(old.clickhouse) as client:
+        assert client.query("SELECT * FROM baggage_poc.flight_current").result_rows == rows
+        results = "SELECT value FROM baggage_poc.pipeline_health WHERE measure = 'backup_succeeded' ORDER BY value"
+        assert client.query(results).result_rows == [(0,), (1,)]
     assert restore(new, name) > 0
     with connect(new.clickhouse) as client:
         assert client.query("SHOW TABLES FROM baggage_poc").result_rows == tables

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
+from clickhouse_connect.driver.httpclient import HttpClient
 
 from baggage.provision import schema
 from baggage.provision.schema import Migration, SchemaError, apply_schema, connect, migrations, statements
@@ -88,6 +92,30 @@ def test_a_migration_that_failed_halfway_runs_again(server: Client, database: Cl
             run(server, database, statement)
             run(server, database, statement)
     assert apply_schema(database) == [migration.name for migration in ALL]
+
+
+@pytest.mark.parametrize("recorded", range(4))
+def test_what_ran_without_being_recorded_changes_no_row_when_it_runs_again(
+    server: Client, database: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch, recorded: int
+) -> None:
+    monkeypatch.setattr(schema, "migrations", lambda: ALL[:3])
+    apply_schema(database)
+    server.command(f"INSERT INTO {database.database}.flight_kpis (record) VALUES ('{KPI}')")
+    monkeypatch.setattr(schema, "migrations", lambda: ALL)
+    insert, calls = HttpClient.insert, count()
+
+    def insert_or_fail(client: HttpClient, *arguments: Any, **options: Any) -> Any:
+        if next(calls) == recorded:
+            raise DatabaseError("killed")
+        return insert(client, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HttpClient, "insert", insert_or_fail)
+        with pytest.raises(DatabaseError, match="killed"):
+            apply_schema(database)
+    apply_schema(database)
+    assert server.query(f"SELECT inserted_at = ts FROM {database.database}.flight_kpis").result_rows == [(1,)]
+    assert applied(server, database) == [migration.name for migration in ALL]
 
 
 def test_a_change_of_an_applied_migration_is_refused(

@@ -18,8 +18,9 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from confluent_kafka.admin import AdminClient
 
+from baggage.local.__main__ import clean
 from baggage.local.processes import Process, ProcessError
-from baggage.local.runtime import Runtime, RuntimeStartError
+from baggage.local.runtime import LOCK_FILE, Runtime, RuntimeStartError, state_lock
 from baggage.provision.kafka import create_topics
 from baggage.provision.schema import apply_schema, connect, migrations
 from baggage.provision.topics import TOPICS
@@ -160,6 +161,26 @@ def test_a_disk_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("baggage.local.runtime._DISK_BYTES", 2**62)
     with pytest.raises(RuntimeStartError, match=f"the disk of {tmp_path} has .* BAGGAGE_LOCAL__STATE_DIR"):
         Runtime(settings_for(tmp_path))
+
+
+def test_a_directory_with_other_files_is_neither_used_nor_cleaned(tmp_path: Path) -> None:
+    (tmp_path / "thesis").touch()
+    for act in (Runtime, clean):
+        with pytest.raises(RuntimeStartError, match=f"{tmp_path} holds other files than those of a run"):
+            act(settings_for(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_clean_forgets_what_a_run_stored_and_follows_no_link(tmp_path: Path) -> None:
+    elsewhere, state = tmp_path / "elsewhere", tmp_path / "state"
+    elsewhere.mkdir()
+    (elsewhere / "thesis").touch()
+    state_lock(state).close()
+    (state / "link").symlink_to(elsewhere)
+    (state / "kafka").mkdir()
+    clean(settings_for(state))
+    assert [path.name for path in state.iterdir()] == [LOCK_FILE]
+    assert (elsewhere / "thesis").exists()
 
 
 def test_a_process_that_ends_at_its_start_is_reported_with_its_last_words(tmp_path: Path) -> None:

@@ -106,6 +106,10 @@ for statement in sys.stdin.read().split("\\0"):
 """
 
 
+def test_the_times_that_views_take_are_utc_whatever_the_zone_of_the_server() -> None:
+    assert re.findall(r"\{\w+:DateTime\}", views()) == []
+
+
 def engine(path: Path, *queries: str) -> list[list[list[str]]]:
     """Run statements on the engine, in a process of its own: it allows one data directory a process."""
     done = subprocess.run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from clickhouse_connect.driver.binding import format_str
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from baggage.monitor import table
+from baggage.monitor.samples import Component, Measure, Sample
 from baggage.provision.schema import apply_schema, connect
 from baggage.settings import Settings
 
@@ -19,29 +22,53 @@ class BackupError(RuntimeError):
 
 
 def create(settings: Settings, at: datetime) -> str:
-    """Back the database up; return the name of the backup. Raises BackupError and ClickHouseError."""
+    """Back the database up; return the name of the backup. Raises BackupError and ClickHouseError.
+
+    How it went is a sample among those of the monitor.
+    """
     name = at.strftime("%Y-%m-%dT%H-%M-%SZ")
+    place = _place(settings, name)
     with connect(settings.clickhouse, timeout=_TIMEOUT) as client:
-        client.command(f"BACKUP DATABASE {settings.clickhouse.database} TO {_place(settings, name)}")
+        try:
+            client.command(f"BACKUP DATABASE {settings.clickhouse.database} TO {place}")
+        except ClickHouseError as error:
+            _report(client, settings.clickhouse.database, str(error).splitlines()[0])
+            raise
+        _report(client, settings.clickhouse.database)
     return name
 
 
 def restore(settings: Settings, name: str, *, replace: bool = False) -> int:
     """Restore a backup into the database, and bring it to this version's schema; return how many tables it has.
 
-    What the database holds is dropped with `replace`; without, that is a BackupError. Raises ClickHouseError as the
-    server says.
+    What the database holds is dropped with `replace`, when all of the backup is there; without, that is a BackupError.
+    Raises ClickHouseError as the server says; the database is then as it was.
     """
     database = settings.clickhouse.database
+    former = f"{database}_before_restore"
+    place = _place(settings, name)
     with connect(settings.clickhouse, timeout=_TIMEOUT) as client:
-        place = _place(settings, name)
-        if _tables(client, database):
-            if not replace:
-                raise BackupError(f"the database {database} is not empty: --replace drops what it holds")
-            client.command(f"DROP DATABASE {database} SYNC")
-        client.command(f"RESTORE DATABASE {database} FROM {place}")
-        apply_schema(settings.clickhouse)
+        if _tables(client, database) and not replace:
+            raise BackupError(f"the database {database} is not empty: --replace drops what it holds")
+        if _tables(client, former):
+            raise BackupError(f"{former} is left of a restore that was interrupted: rename or drop it first")
+        client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+        client.command(f"DROP DATABASE IF EXISTS {former} SYNC")
+        client.command(f"RENAME DATABASE {database} TO {former}")
+        try:
+            client.command(f"RESTORE DATABASE {database} FROM {place}")
+            apply_schema(settings.clickhouse)
+        except Exception:
+            client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
+            client.command(f"RENAME DATABASE {former} TO {database}")
+            raise
+        client.command(f"DROP DATABASE {former} SYNC")
         return _tables(client, database)
+
+
+def _report(client: Client, database: str, failure: str = "") -> None:
+    sample = Sample(Measure.BACKUP_SUCCEEDED, not failure, {"component": Component.CLICKHOUSE.value}, failure)
+    table.write(client, database, [sample], datetime.now(UTC))
 
 
 def _tables(client: Client, database: str) -> int:

@@ -31,7 +31,7 @@ def clean(settings: Settings) -> None:
         for path in directory.iterdir():
             if path.name == LOCK_FILE:
                 continue
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()

@@ -279,7 +279,8 @@ class Server(ThreadingHTTPServer):
 def process(directory: Path, logs: Path, port: int) -> Process:
     """The server as a child process; it is started again when it dies, and what it stored is there."""
     command = [sys.executable, "-m", __name__, "--port", str(port), "--path", str(directory)]
-    return Process("ClickHouse", command, logs / "clickhouse.log", restart=True)
+    # As the official image has it: the engine takes the zone of the machine for what names none.
+    return Process("ClickHouse", command, logs / "clickhouse.log", {"TZ": "UTC"}, restart=True)
 
 
 def answers_ping(port: int) -> bool:

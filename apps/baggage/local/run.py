@@ -31,6 +31,7 @@ from baggage.provision.topics import EVENTS
 from baggage.settings import Settings
 
 _BOARD_SECONDS = 2
+_BOARD_TIMEOUT = 20
 _LINE_SECONDS = 10
 _CLOCK_FILE = "clock"
 #: The settings of the run, for programs that look at it from outside.
@@ -139,7 +140,7 @@ def _show(runtime: Runtime, console: Console, stop: threading.Event) -> None:
     flink = FlinkRest(runtime.flink.rest_url)
     rate = EventRate(settings.kafka.bootstrap_servers)
     live = Live(console=console, screen=True, auto_refresh=False) if sys.stdout.isatty() else None
-    with connect(settings.clickhouse) as client, live or nullcontext():
+    with connect(settings.clickhouse, _BOARD_TIMEOUT) as client, live or nullcontext():
         while not stop.is_set():
             clock_file.save(settings.clock, settings.local.state_dir / _CLOCK_FILE)
             try:

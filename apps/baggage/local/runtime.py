@@ -117,8 +117,16 @@ class Runtime:
 
 
 def state_lock(directory: Path) -> IO[str]:
-    """Keep the state directory for this process alone. Raises RuntimeStartError while another one has it."""
+    """Keep the state directory for this process alone.
+
+    Raises RuntimeStartError while another one has it, and for a directory with anything in it that no run began:
+    `make clean` deletes all that is there.
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    if not (directory / LOCK_FILE).exists() and any(directory.iterdir()):
+        raise RuntimeStartError(
+            f"{directory} holds other files than those of a run: set BAGGAGE_LOCAL__STATE_DIR to an empty directory"
+        )
     lock = (directory / LOCK_FILE).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from baggage import log
 from baggage.monitor import metrics, table
 from baggage.monitor.measure import measure
 from baggage.monitor.samples import INTERVAL
+from baggage.monitor.session import Session
 from baggage.provision.schema import connect
 from baggage.settings import Settings, read_settings
 
@@ -25,22 +26,23 @@ logger = structlog.get_logger()
 def monitor(settings: Settings, stop: threading.Event) -> None:
     """Measure every interval until `stop`. Raises OSError if the port of the metrics is taken."""
     newest = metrics.serve(settings.monitor.port, settings.monitor.address)
+    session = Session(settings.clickhouse)
     due = time.monotonic()
     while not stop.wait(max(due - time.monotonic(), 0)):
         # What takes longer than the interval is no reason to catch up.
         due = max(due, time.monotonic()) + INTERVAL.total_seconds()
-        newest.samples = measure(settings)
+        newest.samples = measure(settings, session)
         try:
-            with connect(settings.clickhouse) as client:
+            with session.client() as client:
                 table.write(client, settings.clickhouse.database, newest.samples, datetime.now(UTC))
-        except ClickHouseError as error:
+        except (ClickHouseError, OSError) as error:
             logger.warning("what was measured is not written", reason=str(error).splitlines()[0])
 
 
 def status(settings: Settings) -> None:
     """Print what is wrong, a line each. Raises ClickHouseError if ClickHouse refuses the question."""
     try:
-        with connect(settings.clickhouse) as client:
+        with connect(settings.clickhouse, INTERVAL.total_seconds()) as client:
             found = table.findings(client, settings.clickhouse.database)
     except OperationalError:
         found = [f"ClickHouse does not answer at {settings.clickhouse.host}:{settings.clickhouse.port}"]

@@ -12,19 +12,19 @@ from kafka.errors import KafkaError
 from baggage.jobs.rest import FlinkError, FlinkRest
 from baggage.monitor import clickhouse, flink, kafka
 from baggage.monitor.samples import TIMEOUT, Component, Measure, Sample
-from baggage.provision.schema import connect
+from baggage.monitor.session import Session
 from baggage.settings import Settings
 
 _REFUSALS = (FlinkError, KafkaException, KafkaError, ClickHouseError, OSError, TimeoutError)
 
 
-def measure(settings: Settings) -> list[Sample]:
+def measure(settings: Settings, session: Session) -> list[Sample]:
     """All samples of this moment; within about the interval, whatever does not answer."""
     with ThreadPoolExecutor(len(Component)) as pool:
         asked = [
             pool.submit(_ask, Component.FLINK, lambda: flink.samples(FlinkRest(settings.flink.rest_url, TIMEOUT))),
             pool.submit(_ask, Component.KAFKA, lambda: kafka.samples(settings.kafka)),
-            pool.submit(_ask, Component.CLICKHOUSE, lambda: _of_clickhouse(settings)),
+            pool.submit(_ask, Component.CLICKHOUSE, lambda: _of_clickhouse(settings, session)),
         ]
         return [sample for answer in asked for sample in answer.result()]
 
@@ -39,6 +39,6 @@ def _ask(component: Component, ask: Callable[[], Iterable[Sample]]) -> list[Samp
         return silent + list(flink.unknown(reason)) if component is Component.FLINK else silent
 
 
-def _of_clickhouse(settings: Settings) -> list[Sample]:
-    with connect(settings.clickhouse, timeout=TIMEOUT) as client:
+def _of_clickhouse(settings: Settings, session: Session) -> list[Sample]:
+    with session.client() as client:
         return list(clickhouse.samples(client, settings.clickhouse.database, settings.clock.clock()))

@@ -35,6 +35,7 @@ class Measure(StrEnum):
     NEWEST_ROW_AGE = "newest_row_age_seconds"
     TABLE_PARTS = "table_parts"
     TABLE_SIZE = "table_bytes"
+    BACKUP_SUCCEEDED = "backup_succeeded"
 
 
 #: What Prometheus says of each.
@@ -51,6 +52,7 @@ HELP = {
     Measure.NEWEST_ROW_AGE: "Seconds since the time of the newest row of the table",
     Measure.TABLE_PARTS: "Active parts of the table",
     Measure.TABLE_SIZE: "Bytes of the table on disk",
+    Measure.BACKUP_SUCCEEDED: "1 if the backup was made, else 0",
 }
 
 

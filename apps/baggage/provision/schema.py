@@ -1,8 +1,8 @@
 """Applies the schema to ClickHouse: numbered migrations, each once, and then the views (specification section 7).
 
-A migration is a file `NNNN_name.sql`. ClickHouse has no transactions, so one that failed halfway runs again from its
-start: each of its statements may be run again. The tools for this on PyPI speak the native protocol, which the engine
-behind `make run` does not.
+A migration is a file `NNNN_name.sql`. ClickHouse has no transactions, so one that failed halfway goes on with the
+statement that is not known to have run: each may be run twice in a row. The tools for this on PyPI speak the native
+protocol, which the engine behind `make run` does not.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ CREATE TABLE IF NOT EXISTS {database}.schema_migrations
     name String,
     digest String,
     applied_at DateTime('UTC') DEFAULT now('UTC')
+)
+ENGINE = MergeTree
+ORDER BY number
+"""
+_STEPS = """
+CREATE TABLE IF NOT EXISTS {database}.schema_migration_steps
+(
+    number UInt16,
+    statements UInt16
 )
 ENGINE = MergeTree
 ORDER BY number
@@ -99,18 +108,29 @@ def apply_schema(settings: ClickHouseSettings) -> list[str]:
     """
     with connect(settings) as client:
         client.command(f"CREATE DATABASE IF NOT EXISTS {settings.database}")
-        client.command(_RECORDS.replace("{database}", settings.database))
+        for table in (_RECORDS, _STEPS):
+            client.command(table.replace("{database}", settings.database))
         missing = _missing(client, settings.database)
         for migration in missing:
-            _run(client, migration.sql, settings.database)
-            client.insert(
-                "schema_migrations",
-                [[migration.number, migration.name, migration.digest]],
-                column_names=["number", "name", "digest"],
-                database=settings.database,
-            )
-        _run(client, views(), settings.database)
+            _migrate(client, migration, settings.database)
+        for statement in statements(views(), settings.database):
+            client.command(statement)
     return [migration.name for migration in missing]
+
+
+def _migrate(client: Client, migration: Migration, database: str) -> None:
+    """Run the statements that are not known to have run, and record each, and then the migration."""
+    known = f"SELECT max(statements) FROM {database}.schema_migration_steps WHERE number = {migration.number}"
+    done = int(client.query(known).result_rows[0][0])
+    for count, statement in enumerate(statements(migration.sql, database)[done:], done + 1):
+        client.command(statement)
+        client.insert("schema_migration_steps", [[migration.number, count]], database=database)
+    client.insert(
+        "schema_migrations",
+        [[migration.number, migration.name, migration.digest]],
+        column_names=["number", "name", "digest"],
+        database=database,
+    )
 
 
 def _missing(client: Client, database: str) -> list[Migration]:
@@ -124,8 +144,3 @@ def _missing(client: Client, database: str) -> list[Migration]:
                 "new migration for it"
             )
     return [migration for migration in known if migration.number not in applied]
-
-
-def _run(client: Client, sql: str, database: str) -> None:
-    for statement in statements(sql, database):
-        client.command(statement)

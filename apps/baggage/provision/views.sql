@@ -61,14 +61,14 @@ WHERE events > 0;
 CREATE OR REPLACE VIEW {database}.flight_at AS
 SELECT *
 FROM {database}.flight_kpis
-WHERE ts > {since:DateTime} AND ts <= {at:DateTime}
+WHERE ts > {since:DateTime('UTC')} AND ts <= {at:DateTime('UTC')}
 ORDER BY ts DESC, checked_in + inducted + cleared + makeup + loaded DESC
 LIMIT 1 BY flight_id;
 
 CREATE OR REPLACE VIEW {database}.bag_at AS
 SELECT *
 FROM {database}.bag_latest
-WHERE ts > {since:DateTime} AND ts <= {at:DateTime}
+WHERE ts > {since:DateTime('UTC')} AND ts <= {at:DateTime('UTC')}
 ORDER BY
     leg_index DESC,
     last_event_time DESC,
@@ -80,7 +80,7 @@ LIMIT 1 BY bag_id;
 CREATE OR REPLACE VIEW {database}.itinerary_at AS
 SELECT *
 FROM {database}.itinerary_status
-WHERE ts > {since:DateTime} AND ts <= {at:DateTime}
+WHERE ts > {since:DateTime('UTC')} AND ts <= {at:DateTime('UTC')}
 ORDER BY ts DESC
 LIMIT 1 BY itinerary_id;
 
@@ -89,7 +89,18 @@ LIMIT 1 BY itinerary_id;
 -- whatever a monitor that was away for a while has missed.
 CREATE OR REPLACE VIEW {database}.pipeline_findings AS
 WITH
-    {at:DateTime} AS at,
+    {at:DateTime('UTC')} AS at,
+    samples AS
+    (
+        SELECT
+            *,
+            lagInFrame(ts, 1, at - INTERVAL 1 HOUR) OVER series AS ts_before,
+            lagInFrame(value, 1, value) OVER series AS value_before,
+            ts > at - INTERVAL 10 MINUTE AS is_recent
+        FROM {database}.pipeline_health
+        WHERE ts > at - INTERVAL 1 HOUR AND ts <= at
+        WINDOW series AS (PARTITION BY measure, toString(labels) ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+    ),
     measured AS
     (
         SELECT
@@ -98,43 +109,92 @@ WITH
             argMax(value, ts) AS newest,
             argMax(note, ts) AS why,
             max(ts) AS last,
-            greatest(maxIf(ts, value > 0), min(ts)) AS since,
-            max(value) > 0 AS was_up,
-            argMinIf(value, ts, ts > at - INTERVAL 10 MINUTE) AS ten_minutes_ago,
+            -- Since when it is measured without a gap: what was in a gap is not known.
+            maxIf(ts, ts - ts_before > 120) AS resumed,
             minIf(value, ts > at - INTERVAL 3 MINUTE) AS least_now,
             countIf(ts BETWEEN at - INTERVAL 8 MINUTE AND at - INTERVAL 5 MINUTE) AS measured_before,
             maxIf(value, ts BETWEEN at - INTERVAL 8 MINUTE AND at - INTERVAL 5 MINUTE) AS most_before
-        FROM {database}.pipeline_health
-        WHERE ts > at - INTERVAL 1 HOUR AND ts <= at
+        FROM samples
         GROUP BY measure, labels
         HAVING last > at - INTERVAL 1 MINUTE
+    ),
+    last_up AS
+    (
+        SELECT measure, toString(labels) AS what, maxIf(ts, value > 0) AS up, min(ts) AS first
+        FROM {database}.pipeline_health
+        WHERE measure IN ('answers', 'job_running') AND ts <= at
+        GROUP BY measure, what
+    ),
+    down AS
+    (
+        SELECT
+            measure,
+            labels['component'] AS component,
+            labels['flink_job'] AS job,
+            why,
+            greatest(up, resumed, first) AS since,
+            up >= greatest(resumed, first) AS was_up,
+            toFloat64(dateDiff('second', since, at)) AS seconds,
+            if(toDate(since) = toDate(at), formatDateTime(since, '%H:%i'), formatDateTime(since, '%F %H:%i')) AS since_text
+        FROM measured
+        INNER JOIN last_up ON last_up.measure = measured.measure AND last_up.what = toString(measured.labels)
+        WHERE newest = 0
+    ),
+    restarts AS
+    (
+        SELECT
+            labels['flink_job'] AS job,
+            -- A job that was submitted anew counts from 0 again.
+            measure = 'job_restarts' AS is_counted,
+            multiIf(NOT is_counted, value_before > 0 AND value = 0, value < value_before, value, value - value_before) AS more,
+            startsWith(note, 'org.apache.flink.util.FlinkExpectedException') AS is_in_good_order,
+            ts,
+            note
+        FROM samples
+        WHERE is_recent AND measure IN ('job_restarts', 'job_running')
     )
 SELECT
     'SILENT' AS finding,
-    labels['component'] AS subject,
-    toFloat64(dateDiff('second', since, at)) AS value,
-    format('{} does not answer since {}: {}', subject, formatDateTime(since, '%H:%i'), why) AS says
-FROM measured
-WHERE measure = 'answers' AND newest = 0 AND value > 60
+    component AS subject,
+    seconds AS value,
+    format('{} does not answer since {}: {}', component, since_text, why) AS says
+FROM down
+WHERE measure = 'answers' AND value > 60
 UNION ALL
 SELECT
     'JOB_DOWN',
-    labels['flink_job'] AS subject,
-    toFloat64(dateDiff('second', since, at)) AS value,
-    format('{} is not running since {}: {}', subject, formatDateTime(since, '%H:%i'), why)
-FROM measured
+    job AS subject,
+    seconds AS value,
+    format('{} is not running since {}: {}', job, since_text, why)
+FROM down
 -- The first start of all waits for the other jobs' submissions, one JVM each.
-WHERE measure = 'job_running' AND newest = 0 AND value > if(was_up, 60, 180)
+WHERE measure = 'job_running' AND value > if(was_up, 60, 180)
 UNION ALL
 SELECT
     'JOB_RESTARTS',
-    labels['flink_job'] AS subject,
-    -- A job that was submitted anew counts from 0 again.
-    if(newest >= ten_minutes_ago, newest - ten_minutes_ago, newest) AS value,
-    format('{} was restarted {} within 10 minutes, last reason: {}', subject, if(value = 1, 'once', format('{} times', toString(value))), why)
-FROM measured
--- A TaskManager that leaves in good order, as in a rollout, is no fault.
-WHERE measure = 'job_restarts' AND value > 0 AND NOT startsWith(why, 'org.apache.flink.util.FlinkExpectedException')
+    job AS subject,
+    times AS value,
+    format(
+        '{} was restarted {} within 10 minutes{}',
+        job,
+        if(times = 1, 'once', format('{} times', toString(times))),
+        if(reason = '', '', format(', last reason: {}', reason))
+    )
+FROM
+(
+    SELECT
+        job,
+        sumIf(more, is_counted AND NOT is_in_good_order) AS failures,
+        -- A TaskManager that leaves in good order, as in a rollout, is no fault; nor is one new submission.
+        sumIf(more, is_counted AND is_in_good_order) AS departures,
+        sumIf(more, NOT is_counted) AS stops,
+        greatest(failures + if(departures > 3, departures, 0), if(stops > 3, stops, 0)) AS times,
+        argMaxIf(note, ts, more > 0 AND is_counted AND NOT is_in_good_order) AS failure,
+        if(failures > 0 OR departures <= 3, failure, argMaxIf(note, ts, more > 0 AND is_counted)) AS reason
+    FROM restarts
+    GROUP BY job
+)
+WHERE times > 0
 UNION ALL
 SELECT
     'NO_CHECKPOINT',
@@ -173,4 +233,27 @@ SELECT
     toFloat64(dateDiff('second', last, at)) AS value,
     format('nothing was measured since {}: the monitor does not run or could not write', formatDateTime(last, '%F %H:%i'))
 FROM (SELECT max(ts) AS last FROM {database}.pipeline_health WHERE ts <= at HAVING count() > 0)
-WHERE value > 60;
+WHERE value > 60
+UNION ALL
+SELECT
+    'BACKUP_FAILED',
+    'ClickHouse' AS subject,
+    toFloat64(dateDiff('second', made, at)) AS value,
+    if(
+        succeeded = 0,
+        format('the backup of ClickHouse failed at {}: {}', formatDateTime(last, '%F %H:%i'), why),
+        format('no backup of ClickHouse was made since {}', formatDateTime(made, '%F %H:%i'))
+    )
+FROM
+(
+    SELECT
+        argMax(pipeline_health.value, ts) AS succeeded,
+        argMax(note, ts) AS why,
+        max(ts) AS last,
+        maxIf(ts, pipeline_health.value > 0) AS made
+    FROM {database}.pipeline_health
+    WHERE measure = 'backup_succeeded' AND ts <= at
+    HAVING count() > 0
+)
+-- One is made each night.
+WHERE succeeded = 0 OR made < at - INTERVAL 26 HOUR;
