@@ -57,6 +57,9 @@ class History(Generic[N]):
         if len(self._entries) > 1 and news.offset < self._entries[-2][1].offset:
             self._entries.sort(key=lambda entry: entry[1].offset)
 
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
     def __iter__(self) -> Iterator[tuple[datetime, N]]:
         return iter(self._entries)
 
@@ -109,7 +112,8 @@ class Oracle:
                 self.flights.setdefault(flight_id, History()).apply(self.clock.at(record.appended), flight_news)
         elif topic is ASSIGNMENT:
             for record, (bag_id, news) in valid(topic, records, _assignment_news):
-                self.assignments.setdefault(bag_id, History()).apply(self.clock.at(record.appended), news)
+                history = self.assignments.setdefault(bag_id, History())
+                history.apply(self.clock.at(record.appended), _sharing(news, history))
                 if news.assignment:
                     self.assigned.setdefault(news.assignment.itinerary_id, set()).add(bag_id)
         elif topic is BAG_LATEST:
@@ -230,6 +234,12 @@ class Oracle:
         ]
         times += [time for flight_id in flights - self.flights.keys() if (time := latest_arrival(flight_id))]
         return max(times) + RETENTION if times else datetime.min.replace(tzinfo=UTC)
+
+
+def _sharing(news: AssignmentNews, history: History[AssignmentNews]) -> AssignmentNews:
+    """The same news; what it repeats word for word, as a feed does at each start, takes no memory again."""
+    known = history.newest if history else None
+    return AssignmentNews(news.offset, known.assignment) if known and known.assignment == news.assignment else news
 
 
 def _flight_news(record: RawRecord) -> tuple[str, FlightNews]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class RawRecord(NamedTuple):
 
 
 class TopicReader:
-    """Collects the records of one topic; each `read` adds what has come since."""
+    """Reads the records of one topic: each time what has come since the last."""
 
     def __init__(self, topic: Topic, settings: KafkaSettings) -> None:
         self.topic = topic
@@ -43,24 +44,27 @@ class TopicReader:
         self._partitions = [TopicPartition(topic.name, n, OFFSET_BEGINNING) for n in range(topic.partitions)]
         self._consumer.assign(self._partitions)
 
-    def read(self) -> int:
-        """Read up to the present end; return how many records came. Raises TimeoutError if the end does not come."""
+    def batches(self) -> Iterator[list[RawRecord]]:
+        """Read up to the present end. Raises TimeoutError where nothing more comes before that."""
         ends = {p.partition: self._consumer.get_watermark_offsets(p, timeout=_TIMEOUT)[1] for p in self._partitions}
-        before, deadline = len(self.records), time.monotonic() + _TIMEOUT
+        deadline = time.monotonic() + _TIMEOUT
         while any(self._position(partition) < end for partition, end in ends.items()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the end of {self.topic.name} did not come within {_TIMEOUT} s")
-            for message in self._consumer.consume(_BATCH, timeout=0.2):
+            messages = self._consumer.consume(_BATCH, timeout=0.2)
+            for message in messages:
                 if message.error():
                     raise RuntimeError(f"cannot read {self.topic.name}: {message.error()}")
-                if record := _raw(message):
-                    self.records.append(record)
-        return len(self.records) - before
+            if messages:
+                deadline = time.monotonic() + _TIMEOUT
+                yield [record for message in messages if (record := _raw(message))]
 
-    def drain(self) -> list[RawRecord]:
-        """What was read since the last time, which is not kept here any more."""
-        drained, self.records = self.records, []
-        return drained
+    def read(self) -> int:
+        """Read up to the present end into `records`; return how many came. Raises TimeoutError as `batches` does."""
+        before = len(self.records)
+        for batch in self.batches():
+            self.records += batch
+        return len(self.records) - before
 
     def _position(self, partition: int) -> int:
         offset = self._consumer.position([TopicPartition(self.topic.name, partition)])[0].offset

@@ -94,9 +94,12 @@ def verify(settings: Settings, patience: float = PATIENCE, progress: Callable[[s
 
 
 def _apply(topic: Topic, reader: TopicReader, to: Oracle | Outputs, progress: Callable[[str], None]) -> None:
-    if came := reader.read():
+    came = 0
+    for batch in reader.batches():
+        to.apply(topic, batch)
+        came += len(batch)
+    if came:
         progress(f"{came:,} records of {topic.name}")
-    to.apply(topic, reader.drain())
 
 
 def _finish(report: Report, query: Query, oracle: Oracle, outputs: Outputs) -> None:
