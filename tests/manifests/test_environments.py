@@ -193,27 +193,6 @@ def test_jobs_are_made_again_instead_of_changed(name: str) -> None:
             assert "ttlSecondsAfterFinished" not in manifest["spec"]
 
 
-@every_environment
-def test_network_policies_let_pods_reach_what_they_use(name: str) -> None:
-    manifests = environment(name)
-    deny = find(manifests, "NetworkPolicy", "default-deny")["spec"]
-    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    uses = {"BAGGAGE_KAFKA__": "kafka", "BAGGAGE_CLICKHOUSE__": "clickhouse", "BAGGAGE_FLINK__REST_URL": "flink"}
-    for workload in manifests:
-        template = pod_template(workload)
-        # Flink runs what others submit: its pods are asked for in their own file.
-        if template is None or workload["metadata"]["labels"]["app.kubernetes.io/name"] in ("flink", "flink-jobs"):
-            continue
-        text = yaml.safe_dump(template) + "".join(
-            yaml.safe_dump(find(manifests, "ConfigMap", source["configMapRef"]["name"])["data"])
-            for container in template["spec"]["containers"]
-            for source in container.get("envFrom", [])
-        )
-        for variable, server in uses.items():
-            if variable in text:
-                assert template["metadata"]["labels"].get(f"access.baggage/{server}") == "true", workload["metadata"]
-
-
 def test_the_laptops_ports_are_those_of_kind() -> None:
     kind = yaml.safe_load((REPOSITORY / "argocd/kind.yaml").read_text())
     mapped = {entry["containerPort"]: entry for entry in kind["nodes"][0]["extraPortMappings"]}
