@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from pydantic import SecretStr
 
 from baggage.local import kafka_broker
-from baggage.provision.kafka import FEEDS_USER, create_feeds_user, create_topics
+from baggage.provision.kafka import FEEDS_USER, create_feeds_user, create_topics, reload_certificates
 from baggage.provision.topics import FEEDS, TOPICS
 from baggage.settings import KafkaSettings, LocalSettings
 from tests.servers import free_ports
@@ -31,16 +32,24 @@ def properties_of_the_component() -> dict[str, str]:
     return {name.replace("_", ".").lower(): value for name, value in hyphens.items()}
 
 
+def issue_certificate(file: Path) -> str:
+    """Write a key and its certificate, as cert-manager combines them; return the certificate of the authority."""
+    ca = trustme.CA()
+    # A renewed certificate has the names of the old one; the broker takes no other.
+    issued = ca.issue_cert("127.0.0.1", organization_name="Baggage", organization_unit_name="Kafka")
+    chain = issued.private_key_and_cert_chain_pem.bytes()
+    key = serialization.load_pem_private_key(chain, None).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(key + chain[chain.index(b"-----BEGIN CERTIFICATE") :])
+    return ca.cert_pem.bytes().decode()
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker with both listeners; the certificate of the authority of the outer one."""
     directory = tmp_path_factory.mktemp("kafka")
-    ca = trustme.CA()
-    chain = ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
-    key = serialization.load_pem_private_key(chain, None).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (directory / "combined.pem").write_bytes(key + chain[chain.index(b"-----BEGIN CERTIFICATE") :])
+    authority = issue_certificate(directory / "combined.pem")
     jars = (ROOT / LocalSettings().jar_dir).resolve()
     broker = kafka_broker.broker_process(directory / "broker", directory, jars, INSIDE, CONTROLLER)
     host = "127.0.0.1"
@@ -56,7 +65,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         broker.wait_until(lambda: kafka_broker.answers_metadata(INSIDE), 60)
         create_topics(SETTINGS)
         create_feeds_user(SETTINGS)
-        yield ca.cert_pem.bytes().decode()
+        yield authority
     finally:
         broker.stop()
 
@@ -137,6 +146,25 @@ def test_a_rotated_password_takes_the_place_of_the_old_one(authority: str) -> No
         assert produce(client(authority, password()), FEEDS[0].name) is not None
     finally:
         create_feeds_user(SETTINGS)
+
+
+def test_a_renewed_certificate_takes_the_place_of_the_old_one(authority: str) -> None:
+    (file,) = map(Path, reload_certificates(SETTINGS))
+    before = file.read_bytes()
+    renewed = issue_certificate(file)
+    reload_certificates(SETTINGS)
+    wait_until(lambda: produce(client(renewed, password()), FEEDS[0].name) is None)
+    assert produce(client(authority, password()), FEEDS[0].name) is not None
+    file.write_bytes(before)
+    reload_certificates(SETTINGS)
+    wait_until(lambda: produce(client(authority, password()), FEEDS[0].name) is None)
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 60) -> None:
+    """Wait until a condition is true: a broker applies its configuration a moment after it has taken it."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come about"
 
 
 def test_our_own_pods_need_no_password() -> None:

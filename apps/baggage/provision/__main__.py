@@ -1,4 +1,4 @@
-"""`python -m baggage.provision [topics|schema|feeds]`: the topics, the schema, or both; the user of the feeds."""
+"""`python -m baggage.provision [topics|schema|feeds]`: topics and schema; user and certificates of the feeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 
 from baggage import log
-from baggage.provision.kafka import create_feeds_user, create_topics
+from baggage.provision.kafka import create_feeds_user, create_topics, reload_certificates
 from baggage.provision.schema import SchemaError, apply_schema
 from baggage.settings import read_settings
 
@@ -44,6 +44,8 @@ def main() -> None:
         if what == "feeds":
             _patiently(lambda: create_feeds_user(settings.kafka), KafkaException, kafka)
             logger.info("the user of the feeds is there")
+            certificates = _patiently(lambda: reload_certificates(settings.kafka), KafkaException, kafka)
+            logger.info("the certificates are served as they are now", files=certificates)
     except (SchemaError, ValueError) as error:
         sys.exit(f"error: {error}")
 

@@ -76,6 +76,36 @@ def create_feeds_user(settings: KafkaSettings) -> None:
         future.result()
 
 
+def reload_certificates(settings: KafkaSettings) -> list[str]:
+    """Have the brokers serve the certificates that their files hold now; return the names of those files.
+
+    A broker looks at a keystore again when its configuration is set, to the same file, too. Raises KafkaException where
+    one refuses.
+    """
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
+    brokers = [
+        ConfigResource(ResourceType.BROKER, str(number)) for number in admin.list_topics(timeout=_TIMEOUT).brokers
+    ]
+    described = admin.describe_configs(brokers, request_timeout=_TIMEOUT)
+    keystores = {
+        broker.name: entry
+        for broker, entries in described.items()
+        for name, entry in entries.result().items()
+        if name.startswith("listener.name.") and name.endswith(".ssl.keystore.location")
+    }
+    again = [
+        ConfigResource(
+            ResourceType.BROKER,
+            broker,
+            incremental_configs=[ConfigEntry(entry.name, entry.value, incremental_operation=AlterConfigOpType.SET)],
+        )
+        for broker, entry in keystores.items()
+    ]
+    for future in admin.incremental_alter_configs(again, request_timeout=_TIMEOUT).values() if again else ():
+        future.result()
+    return sorted({entry.value for entry in keystores.values()})
+
+
 def _create(admin: AdminClient, topic: Topic, settings: KafkaSettings) -> bool:
     new = NewTopic(topic.name, topic.partitions, settings.replication_factor, config=topic.config(settings.disk_bytes))
     try:
