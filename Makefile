@@ -14,7 +14,7 @@ OPERATORS := sigs.k8s.io/gateway-api@v1.4.1 github.com/cert-manager/cert-manager
 	github.com/envoyproxy/gateway@v1.6.0 github.com/external-secrets/external-secrets@v0.16.2
 GO_MODULES := $(TOOLS)/modules/pkg/mod
 SCHEMAS := $(GO_MODULES)/.ready
-export KUSTOMIZE GO_MODULES
+export KUSTOMIZE GO_MODULES SPEED
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run verify clean dashboards up status open deploy down test test-fast test-cluster bench lint format lock
@@ -47,7 +47,7 @@ $(SCHEMAS): Makefile | $(READY)
 	@touch $@
 
 run: $(READY) ## run the whole pipeline here, with a live board (SPEED=60: an hour a minute)
-	@$(BIN)/python -m baggage.local run --speed $(SPEED)
+	@$(BIN)/python -m baggage.local run --speed="$$SPEED"
 
 verify: $(READY) ## recompute every table from the topics and compare
 	@$(BIN)/python -m baggage.local verify

@@ -9,20 +9,34 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import to_jsonable_python
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from baggage.clock import Clock
+from baggage.domain.records import FIRST_YEAR, LAST_YEAR
 
 _PREFIX = "BAGGAGE_"
 _DELIMITER = "__"
+_MAX_SHOWN = 80
 
 Airport = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 HostAndPort = r"[A-Za-z0-9.\-]+:\d{1,5}"
@@ -31,6 +45,9 @@ Minutes = Annotated[float, Field(ge=0, le=24 * 60)]
 ConnectionMinutes = Annotated[float, Field(ge=0, le=12 * 60)]
 PositiveMinutes = Annotated[float, Field(gt=0, le=24 * 60)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# The next one is used, too.
+TwoPorts = Annotated[int, Field(ge=1, le=65534)]
+Name = Annotated[str, Field(min_length=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Speed = Annotated[float, Field(gt=0, le=10_000)]
 
@@ -42,6 +59,17 @@ def _from_json(value: object) -> object:
         return json.loads(value)
     except ValueError as error:
         raise ValueError(f"must be JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("must be JSON: it is nested too deep") from None
+
+
+def _of_this_century(value: dt.datetime) -> dt.datetime:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"the year must be from {FIRST_YEAR} to {LAST_YEAR}")
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_this_century)]
 
 
 class _Section(BaseModel):
@@ -52,8 +80,8 @@ class ClockSettings(_Section):
     """The pipeline's clock (design: Clock). `anchor` and `started` are needed at any speed but 1."""
 
     speed: Speed = 1.0
-    anchor: dt.datetime | None = None
-    started: dt.datetime | None = None
+    anchor: Moment | None = None
+    started: Moment | None = None
 
     @model_validator(mode="after")
     def _anchored(self) -> Self:
@@ -79,16 +107,23 @@ class KafkaSettings(_Section):
     # Of one broker: the topics are bounded to shares of it (baggage.provision.topics).
     disk_bytes: int = Field(default=8 * 2**30, ge=2**28)
 
+    @model_validator(mode="after")
+    def _replicas(self) -> Self:
+        if self.min_insync_replicas > self.replication_factor:
+            insync, factor = (_variable("kafka", name) for name in ("min_insync_replicas", "replication_factor"))
+            raise ValueError(f"{insync} must not be more than {factor}: nothing could be written")
+        return self
+
 
 class ClickHouseSettings(_Section):
     """The ClickHouse HTTP interface."""
 
-    host: str = "127.0.0.1"
+    host: Name = "127.0.0.1"
     port: Port = 8123
-    user: str = "default"
+    user: Name = "default"
     password: SecretStr = SecretStr("")
     # A file that holds it, read for each connection: a password that is changed there needs no other process.
-    password_file: Path | None = None
+    password_file: FilePath | None = None
     database: str = Field(default="baggage_poc", pattern=r"^[a-z][a-z0-9_]*$")
     # ClickHouse's own block compression, which the real server speaks and the bare engine does not.
     compress: bool = True
@@ -104,7 +139,10 @@ class FlinkSettings(_Section):
     rest_url: str = Field(default="http://127.0.0.1:8081", pattern=r"^https?://[^\s/]+/?$")
     parallelism: int = Field(default=1, ge=1)
     state_dir: str = Field(default="file:///tmp/baggage-flink", pattern=r"^[a-z][a-z0-9]*://\S+$")
-    checkpoint_interval: dt.timedelta = Field(default=dt.timedelta(seconds=30), ge=dt.timedelta(seconds=1))
+    # After three minutes without a checkpoint something is wrong (views.sql).
+    checkpoint_interval: dt.timedelta = Field(
+        default=dt.timedelta(seconds=30), ge=dt.timedelta(seconds=1), le=dt.timedelta(minutes=2)
+    )
     # Further Flink options of every job, e.g. python.executable where the cluster's Python is another.
     job_options: Annotated[dict[str, str], BeforeValidator(_from_json)] = {}
 
@@ -222,7 +260,7 @@ class BackupSettings(_Section):
 class MonitorSettings(_Section):
     """Where the monitor serves metrics for Prometheus."""
 
-    address: str = "127.0.0.1"
+    address: Name = "127.0.0.1"
     port: Port = 9464
 
 
@@ -232,9 +270,9 @@ class LocalSettings(_Section):
     state_dir: Path = Path(".local/state")
     # Downloads, kept by `make clean`.
     jar_dir: Path = Path(".local/jars")
-    kafka_port: Port = 9092
+    kafka_port: TwoPorts = 9092
     clickhouse_port: Port = 8123
-    flink_port: Port = 8081
+    flink_port: TwoPorts = 8081
     task_managers: int = Field(default=1, ge=1)
 
 
@@ -306,16 +344,29 @@ def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
         ours = name.upper().startswith(_PREFIX)
         nearest = get_close_matches(name.upper(), known, n=1, cutoff=0 if ours else 0.9)
         if nearest and name.upper() not in known:
-            yield f"error: {name}: there is no such setting; the nearest is {nearest[0]}"
+            yield f"error: {_shown('', name)}: there is no such setting; the nearest is {nearest[0]}"
 
 
 def _refusals(error: ValidationError) -> Iterator[str]:
-    """A line about each value that is refused. Where values do not go together, the reason names their variables."""
+    """A line about each variable that is refused. Where values do not go together, the reason names their variables."""
     given = {name.upper(): value for name, value in os.environ.items()}
+    seen = set()
     for refused in error.errors():
         reason = refused["msg"].removeprefix("Value error, ")
         variable = _variable(*(str(part) for part in refused["loc"][:2]))
-        yield f"error: {variable}={given[variable]}: {reason}" if variable in given else f"error: {reason}"
+        if variable not in given:
+            yield f"error: {reason}"
+        elif variable not in seen:
+            seen.add(variable)
+            yield f"error: {variable}={_shown(variable, given[variable])}: {reason}"
+
+
+def _shown(variable: str, value: str) -> str:
+    """A value for an error message: one short line, and nothing of a secret."""
+    if re.search(r"PASSWORD$|SECRET|KEY$", variable):
+        return "***"
+    value = re.sub(r"//[^/@]*@", "//***@", value).encode("unicode_escape").decode()
+    return value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
 
 
 def _bypass_proxies() -> None:

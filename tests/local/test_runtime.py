@@ -157,6 +157,14 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
             Runtime(settings_for(tmp_path, clickhouse_port=port))
 
 
+def test_a_port_that_two_settings_name_is_named_with_both(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    settings.local.clickhouse_port = settings.local.kafka_port + 1
+    wanted = r"BAGGAGE_LOCAL__CLICKHOUSE_PORT and BAGGAGE_LOCAL__KAFKA_PORT \+ 1 are both \d+: set one of them"
+    with pytest.raises(RuntimeStartError, match=wanted):
+        Runtime(settings)
+
+
 def test_a_disk_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baggage.local.runtime._DISK_BYTES", 2**62)
     with pytest.raises(RuntimeStartError, match=f"the disk of {tmp_path} has .* BAGGAGE_LOCAL__STATE_DIR"):

@@ -66,7 +66,7 @@ def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.Mo
     settings = Settings(
         clock=ClockSettings(speed=60, anchor=NOON, started=NOON),
         kafka=KafkaSettings(bootstrap_servers="there:1", feeds_password=SecretStr("secret word")),
-        clickhouse=ClickHouseSettings(password=SecretStr("another"), password_file=Path("/tmp/x")),  # noqa: S108
+        clickhouse=ClickHouseSettings(password=SecretStr("another"), password_file=Path(__file__)),
         flink=FlinkSettings(checkpoint_interval=timedelta(seconds=7), job_options={"a": "b"}),
         generator=GeneratorSettings(bags_per_passenger=(0.1, 0.6, 0.2, 0.1)),
     )
@@ -113,6 +113,20 @@ def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.Mo
         ("BAGGAGE_KAFKA__BOOTSTRAP_SERVERS", "kafka", "{}=kafka: String should match pattern"),
         ("BAGGAGE_LOG_LEVEL", "LOUD", "{}=LOUD: Input should be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
         ("BAGGAGE_LOG_LEVEL", "debug", None),
+        ("BAGGAGE_GENERATOR__BAGS_PER_PASSENGER", "[" * 5000, "{}=[[["),
+        ("BAGGAGE_GENERATOR__BAGS_PER_PASSENGER", '["a", 1, 2, 3]', "{}="),
+        ("BAGGAGE_GENERATOR__SEED", "1\n2", "{}=1\\n2: Input should be a valid integer"),
+        ("BAGGAGE_GENERATOR__S\nEED", "1", "BAGGAGE_GENERATOR__S\\nEED: there is no such setting"),
+        ("BAGGAGE_KAFKA__FEEDS_PASSWORD", "short", "{}=***: Value should have at least 8 items"),
+        ("BAGGAGE_BACKUP__URL", "https://user:word@x y", "{}=https://***@x y: String should match pattern"),
+        ("BAGGAGE_KAFKA__MIN_INSYNC_REPLICAS", "2", "{} must not be more than BAGGAGE_KAFKA__REPLICATION_FACTOR"),
+        ("BAGGAGE_CLICKHOUSE__HOST", "", "{}=: String should have at least 1 character"),
+        ("BAGGAGE_CLICKHOUSE__PASSWORD_FILE", "/nope", "{}=/nope: Path does not point to a file"),
+        ("BAGGAGE_CLOCK__ANCHOR", "2026-01-04T12:00:00", "{}=2026-01-04T12:00:00: Input should have timezone info"),
+        ("BAGGAGE_CLOCK__ANCHOR", "9999-12-31T23:59:59Z", "{}=9999-12-31T23:59:59Z: the year must be from 2000"),
+        ("BAGGAGE_LOCAL__KAFKA_PORT", "65535", "{}=65535: Input should be less than or equal to 65534"),
+        ("BAGGAGE_FLINK__CHECKPOINT_INTERVAL", "PT2M", None),
+        ("BAGGAGE_FLINK__CHECKPOINT_INTERVAL", "PT5M", "{}=PT5M: Input should be less than or equal to 2 minutes"),
     ],
 )
 def test_a_wrong_setting_ends_the_program_with_one_line(

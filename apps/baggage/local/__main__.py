@@ -72,9 +72,12 @@ def main() -> None:
     except (RuntimeStartError, ProcessError, JarError, SchemaError) as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        directory = settings.local.state_dir
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            sys.exit(f"error: the disk of {directory.resolve()} is full: make room, and start it again")
+        if str(directory) not in str(error.filename):
             raise
-        sys.exit(f"error: the disk of {settings.local.state_dir.resolve()} is full: make room, and start it again")
+        sys.exit(f"error: BAGGAGE_LOCAL__STATE_DIR={directory}: {error.strerror}")
 
 
 if __name__ == "__main__":

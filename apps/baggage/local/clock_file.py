@@ -29,4 +29,7 @@ def save(clock: ClockSettings, file: Path) -> None:
     """Note where the clock stands; nothing to note where it is the wall clock."""
     if clock.anchor is None:
         return
-    file.write_text(clock.clock().now().isoformat() + "\n")
+    # At one go: a clock that was cut off by a power cut or a full disk could not be read.
+    new = file.with_suffix(".new")
+    new.write_text(clock.clock().now().isoformat() + "\n")
+    new.replace(file)

@@ -41,12 +41,12 @@ class Runtime:
         controller = local.kafka_port + 1
         _check_ports(
             {
-                local.kafka_port: "BAGGAGE_LOCAL__KAFKA_PORT",
-                controller: "BAGGAGE_LOCAL__KAFKA_PORT + 1",
-                local.clickhouse_port: "BAGGAGE_LOCAL__CLICKHOUSE_PORT",
-                local.flink_port: "BAGGAGE_LOCAL__FLINK_PORT",
-                local.flink_port + 1: "BAGGAGE_LOCAL__FLINK_PORT + 1",
-                settings.monitor.port: "BAGGAGE_MONITOR__PORT",
+                "BAGGAGE_LOCAL__KAFKA_PORT": local.kafka_port,
+                "BAGGAGE_LOCAL__KAFKA_PORT + 1": controller,
+                "BAGGAGE_LOCAL__CLICKHOUSE_PORT": local.clickhouse_port,
+                "BAGGAGE_LOCAL__FLINK_PORT": local.flink_port,
+                "BAGGAGE_LOCAL__FLINK_PORT + 1": local.flink_port + 1,
+                "BAGGAGE_MONITOR__PORT": settings.monitor.port,
             }
         )
         logs, jars = self._directory / "logs", local.jar_dir.resolve()
@@ -147,8 +147,13 @@ def _check_disk(directory: Path) -> None:
         )
 
 
-def _check_ports(ports: dict[int, str]) -> None:
-    for port, setting in ports.items():
+def _check_ports(ports: dict[str, int]) -> None:
+    """Raise RuntimeStartError for a port that two settings name, or that is taken."""
+    named: dict[int, str] = {}
+    for setting, port in ports.items():
+        if other := named.get(port):
+            raise RuntimeStartError(f"{setting} and {other} are both {port}: set one of them to another port")
+        named[port] = setting
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -24,8 +24,12 @@ logger = structlog.get_logger()
 
 
 def monitor(settings: Settings, stop: threading.Event) -> None:
-    """Measure every interval until `stop`. Raises OSError if the port of the metrics is taken."""
-    newest = metrics.serve(settings.monitor.port, settings.monitor.address)
+    """Measure every interval until `stop`; a port for the metrics that is taken ends it with one line."""
+    try:
+        newest = metrics.serve(settings.monitor.port, settings.monitor.address)
+    except OSError as error:
+        at = f"BAGGAGE_MONITOR__ADDRESS={settings.monitor.address}, BAGGAGE_MONITOR__PORT={settings.monitor.port}"
+        sys.exit(f"error: {at}: {error.strerror}")
     session = Session(settings.clickhouse)
     due = time.monotonic()
     while not stop.wait(max(due - time.monotonic(), 0)):

@@ -36,6 +36,7 @@ class TopicReader:
             {
                 "bootstrap.servers": settings.bootstrap_servers,
                 "group.id": "verify",
+                "log_level": 0,
                 "enable.auto.commit": False,
                 "enable.partition.eof": False,
                 "fetch.message.max.bytes": 8 * 1024 * 1024,
