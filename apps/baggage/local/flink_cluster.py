@@ -114,7 +114,7 @@ def flink_configuration(port: int, tmp: Path) -> dict[str, str]:
         # Small heaps on few cores: the barriers and threads of G1 cost a fifth of a TaskManager's CPU time, and the
         # second compiler half of a JobManager's, which has nothing to do for long.
         "env.java.opts.jobmanager": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-        # A thread keeps no larger direct buffer than this: each of Kafka's consumers would keep that of its largest fetch.
+        # A thread keeps no larger direct buffer than this: each consumer would keep that of its largest fetch.
         "env.java.opts.taskmanager": "-XX:+UseSerialGC -Djdk.nio.maxCachedBufferSize=262144",
         "io.tmp.dirs": str(tmp),
         # A killed TaskManager is missed after seconds, not after the default of 50.
