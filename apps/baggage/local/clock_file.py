@@ -29,7 +29,11 @@ def save(clock: ClockSettings, file: Path) -> None:
     """Note where the clock stands; nothing to note where it is the wall clock."""
     if clock.anchor is None:
         return
-    # At one go: a clock that was cut off by a power cut or a full disk could not be read.
+    replace(file, clock.clock().now().isoformat())
+
+
+def replace(file: Path, text: str) -> None:
+    """Write text at one go: what a full disk or a power cut had cut off could not be read at the next start."""
     new = file.with_suffix(".new")
-    new.write_text(clock.clock().now().isoformat() + "\n")
+    new.write_text(f"{text}\n")
     new.replace(file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -32,6 +33,8 @@ FLINK_CONNECTORS = (
 FLINK_PLUGINS = ("org.apache.flink:flink-s3-fs-hadoop:2.2.0",)
 
 _LOCK = "jars.lock"
+#: All archives together, with what the fetching takes besides.
+_JARS_BYTES = 300 * 1024 * 1024
 
 
 class JarError(RuntimeError):
@@ -66,12 +69,19 @@ def _alone(coordinates: tuple[str, ...], cache: Path) -> list[Path]:
 
 def _resolved(endpoint: str, cache: Path, what: str) -> list[Path]:
     """The archives of an endpoint, from the cache or else from the Maven registry."""
-    cache.mkdir(parents=True, exist_ok=True)
+    elsewhere = "set BAGGAGE_LOCAL__JAR_DIR to another directory"
     with Console(stderr=True).status(f"Fetching {what} ({endpoint.split('+')[0]}; once) ..."):
         try:
+            cache.mkdir(parents=True, exist_ok=True)
             environment = jgo.build(endpoint, cache_dir=cache)
         except Exception as error:
-            raise JarError(f"cannot fetch {endpoint}: {error}; is the Maven registry reachable?") from error
+            # An error of the network has no file.
+            if isinstance(error, OSError) and error.filename:
+                raise JarError(f"cannot keep {what} in {cache}: {error.strerror}; {elsewhere}") from error
+            if shutil.disk_usage(cache).free < _JARS_BYTES:
+                raise JarError(f"cannot fetch {endpoint}: the disk of {cache} is full; {elsewhere}") from error
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise JarError(f"cannot fetch {endpoint}: {reason}; is the Maven registry reachable?") from error
     return sorted(set(environment.all_jars))
 
 

@@ -78,7 +78,7 @@ def pipeline(settings: Settings, console: Console, stop: threading.Event) -> Ite
         say("topics and tables are there; submitting the jobs and starting the generator ...")
         environment = runtime.environment()
         variables = json.dumps(settings.environment(), indent=1)
-        (settings.local.state_dir.resolve() / ENVIRONMENT_FILE).write_text(variables + "\n")
+        clock_file.replace(settings.local.state_dir.resolve() / ENVIRONMENT_FILE, variables)
         ready = settings.local.state_dir.resolve() / "jobs-run"
         ready.unlink(missing_ok=True)
 
