@@ -23,7 +23,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FilePath,
     SecretStr,
     ValidationError,
     model_validator,
@@ -123,7 +122,7 @@ class ClickHouseSettings(_Section):
     user: Name = "default"
     password: SecretStr = SecretStr("")
     # A file that holds it, read for each connection: a password that is changed there needs no other process.
-    password_file: FilePath | None = None
+    password_file: Path | None = None
     database: str = Field(default="baggage_poc", pattern=r"^[a-z][a-z0-9_]*$")
     # ClickHouse's own block compression, which the real server speaks and the bare engine does not.
     compress: bool = True
@@ -320,9 +319,13 @@ def read_settings() -> Settings:
     if unknown:
         sys.exit("\n".join(unknown))
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         sys.exit("\n".join(_refusals(error)))
+    file = settings.clickhouse.password_file
+    if file and not os.access(file, os.R_OK):
+        sys.exit(f"error: {_variable('clickhouse', 'password_file')}={file}: it cannot be read")
+    return settings
 
 
 def _variable(*path: str) -> str:

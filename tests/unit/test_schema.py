@@ -191,7 +191,7 @@ def test_the_view_of_bags_knows_the_stages_in_order() -> None:
 
 def test_the_views_of_a_time_say_the_same_as_the_current_ones() -> None:
     """Each view `…_at` is its view `…_current` with the two bounds of time."""
-    bounds = "WHERE ts > {since:DateTime} AND ts <= {at:DateTime} "
+    bounds = "WHERE ts > {since:DateTime('UTC')} AND ts <= {at:DateTime('UTC')} "
     views = {
         found[1]: " ".join(statement.split()).partition(" AS ")[2]
         for statement in SCHEMA
