@@ -152,7 +152,7 @@ def test_each_dashboard_is_small_and_has_a_config_map_of_its_own_where_grafana_r
 
 
 def test_rules_are_what_grafana_accepts() -> None:
-    assert len({rule["uid"] for rule in rules()}) == len(rules()) == 11
+    assert len({rule["uid"] for rule in rules()}) == len(rules()) == 12
     for rule in rules():
         assert len(rule["uid"]) <= 40
         ids = [query["refId"] for query in rule["data"]]

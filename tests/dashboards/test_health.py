@@ -186,6 +186,12 @@ def test_a_disk_above_80_percent(used: float, full: bool, tables: Tables) -> Non
     assert says(tables) == (["the disk of Kafka broker 0 is 81 % full"] if full else [])
 
 
+def test_while_nothing_is_measured_nothing_else_is_said(tables: Tables) -> None:
+    seed(tables, Measure.JOB_RESTARTS, JOB, {300: 0, 61: 2}, "java.io.IOException: disk")
+    seed(tables, Measure.JOB_RUNNING, JOB, {300: 1, 61: 0})
+    assert [sentence[:28] for sentence in says(tables)] == ["nothing was measured since 2"]
+
+
 @pytest.mark.parametrize(("ago", "silent"), [(60, False), (61, True), (3 * 24 * 3600, True)])
 def test_a_minute_without_measurements(ago: int, silent: bool, tables: Tables) -> None:
     seed(tables, Measure.JOB_RUNNING, JOB, {ago: 0})

@@ -193,6 +193,7 @@ FROM
         if(failures > 0 OR departures <= 3, failure, argMaxIf(note, ts, more > 0 AND is_counted)) AS reason
     FROM restarts
     GROUP BY job
+    HAVING max(ts) > at - INTERVAL 1 MINUTE
 )
 WHERE times > 0
 UNION ALL
